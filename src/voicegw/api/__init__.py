@@ -1,0 +1,1 @@
+"""Protocol families: wire format to domain objects and back, nothing else."""

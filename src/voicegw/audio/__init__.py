@@ -1,0 +1,1 @@
+"""Audio between a model and a listener: formats, resampling, encoding."""

@@ -1,0 +1,53 @@
+"""Which backends are installed: the entry points of the group ``voicegw.backends``.
+
+The gateway only ever reads names and versions here; :func:`load` runs inside a worker process.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+GROUP = "voicegw.backends"
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledBackend:
+    """A backend that is installed: its name, the distribution it comes from and that one's version and licence."""
+
+    name: str
+    distribution: str
+    version: str
+    licence: str
+    summary: str
+
+
+def _entries() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def installed() -> tuple[InstalledBackend, ...]:
+    """List the installed backends by name, without importing any of them."""
+    found = []
+    for name, entry in sorted(_entries().items()):
+        if entry.dist is None:
+            continue
+        meta = dict(entry.dist.metadata.items())
+        licence = meta.get("License-Expression") or meta.get("License") or "unknown"
+        found.append(
+            InstalledBackend(name, meta.get("Name", ""), meta.get("Version", ""), licence, meta.get("Summary", ""))
+        )
+    return tuple(found)
+
+
+def load(name: str) -> Any:
+    """Import the adapter class of a backend. Only a worker calls this.
+
+    Raises:
+        LookupError: No installed distribution offers a backend of this name.
+    """
+    entry = _entries().get(name)
+    if entry is None:
+        raise LookupError(f"backend {name!r} is not installed here; installed: {', '.join(_entries()) or 'none'}")
+    return entry.load()
