@@ -33,10 +33,10 @@ def installed() -> tuple[InstalledBackend, ...]:
     for name, entry in sorted(_entries().items()):
         if entry.dist is None:
             continue
-        meta = dict(entry.dist.metadata.items())
-        licence = meta.get("License-Expression") or meta.get("License") or "unknown"
+        meta = {key: str(value) for key, value in entry.dist.metadata.json.items()}
+        licence = meta.get("license_expression") or meta.get("license") or "unknown"
         found.append(
-            InstalledBackend(name, meta.get("Name", ""), meta.get("Version", ""), licence, meta.get("Summary", ""))
+            InstalledBackend(name, meta.get("name", ""), meta.get("version", ""), licence, meta.get("summary", ""))
         )
     return tuple(found)
 
