@@ -1,0 +1,312 @@
+"""The settings: one frozen tree that holds every limit of the system.
+
+Only the command line and the application read it; they hand its parts down as plain values. Where the values come
+from is the business of :mod:`voicegw.settings_load`; made directly, ``Settings(...)`` reads no file and no variable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from voicegw.engine.spec import EngineLimits, ModelSpec
+
+OPENAI_SPEECH_NAMES: Final = (
+    "tts-1",
+    "tts-1-hd",
+    "gpt-4o-mini-tts",
+    "gpt-4o-mini-tts-2025-03-20",
+    "gpt-4o-mini-tts-2025-12-15",
+)
+"""Model names that OpenAI's clients send for speech; aliases of ``defaults.speech`` unless configured otherwise."""
+
+_SIZES: Final = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_QUANTITY: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*")
+
+
+def _quantity(value: Any, units: Mapping[str, float], example: str) -> Any:
+    """Turn ``16MiB`` or ``4h`` into a number; what has no unit is left for pydantic to judge."""
+    found = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        return value
+    if found[2].lower() not in units:
+        raise ValueError(f"unknown unit {found[2]!r}; write it like {example}")
+    return float(found[1]) * units[found[2].lower()]
+
+
+def _size(value: Any) -> Any:
+    number = _quantity(value, _SIZES, "16MiB")
+    return round(number) if isinstance(number, float) else number
+
+
+def _seconds(value: Any) -> Any:
+    return _quantity(value, _SECONDS, "30s or 4h")
+
+
+def _existing_file(path: Path) -> Path:
+    expanded = path.expanduser()
+    if not expanded.is_file():
+        raise ValueError(f"there is no file {str(path)!r}")
+    return expanded
+
+
+Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+"""A size in bytes; text such as ``16MiB``, ``25 MB`` or ``1.5GiB`` is taken too."""
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+"""A duration in seconds; text such as ``500ms``, ``30s``, ``10min`` or ``4h`` is taken too."""
+
+Count = Annotated[int, Field(gt=0)]
+ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")]
+
+
+class _Part(BaseModel):
+    """What all parts of the tree share: they are frozen, and refuse keys that they do not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Server(_Part):
+    """Where the server listens; port 0 takes a free one. With a certificate and its key it speaks TLS."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    tls_cert: ExistingFile | None = None
+    tls_key: ExistingFile | None = None
+
+
+class Model(_Part):
+    """One model to serve; see :class:`voicegw.engine.spec.ModelSpec` for what the fields mean."""
+
+    id: Name
+    backend: Name
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    devices: tuple[str, ...] = ()
+    memory_fraction: Annotated[float, Field(gt=0, le=1)] | None = None
+    python: ExistingFile | None = None
+    preload: bool = True
+    idle_unload_s: Seconds | None = None
+    required: bool = False
+    parameters: dict[str, Any] = Field(default_factory=dict)
+
+    def spec(self) -> ModelSpec:
+        """Give the entry as the engine takes it."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return ModelSpec(**{**fields, "python": str(self.python) if self.python else None})
+
+
+class Defaults(_Part):
+    """What serves a request that names none: models by kind, the cloning model, the language."""
+
+    speech: str = "espeak"
+    clone: str | None = "tone"
+    transcription: str | None = None
+    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")] = "en"
+
+
+class Limits(_Part):
+    """Every limit of the system.
+
+    Attributes:
+        json_bytes: Size of a JSON body.
+        upload_bytes: Size of an uploaded file.
+        decoded_s: Seconds of audio that an upload may decode to.
+        input_chars: Characters of one speech request.
+        queue_per_slot: Requests that may wait for one slot of a model.
+        first_audio_s: Seconds within which a request must give its first audio.
+        drain_s: Seconds that live streams have to finish once the server is told to stop.
+        stream_bytes: Audio of one stream that may wait for its listener.
+        voice_cache_bytes: Prepared voices that one worker keeps.
+        voice_bytes: Size of one voice as it is sent to a worker.
+        worker_ping_s: Seconds between two pings to a worker.
+        worker_hang_s: Seconds without an answer after which a worker is replaced.
+        load_s: Seconds that a model may take to load.
+        restart_base_s: First pause before a crashed worker is started again; doubled at each further crash.
+        restart_max_s: Longest pause between two starts.
+        crashes: Crashes within ``crash_window_s`` seconds after which a model rests for ``restart_max_s``.
+        crash_window_s: See ``crashes``.
+    """
+
+    json_bytes: Bytes = 16 * 2**20
+    upload_bytes: Bytes = 25 * 2**20
+    decoded_s: Seconds = 4 * 3600.0
+    input_chars: Count = 100_000
+    queue_per_slot: Annotated[int, Field(ge=0)] = 4
+    first_audio_s: Seconds = 30.0
+    drain_s: Seconds = 30.0
+    stream_bytes: Bytes = 2 * 2**20
+    voice_cache_bytes: Bytes = 2**30
+    voice_bytes: Bytes = 64 * 2**20
+    worker_ping_s: Seconds = 2.5
+    worker_hang_s: Seconds = 10.0
+    load_s: Seconds = 600.0
+    restart_base_s: Seconds = 0.1
+    restart_max_s: Seconds = 60.0
+    crashes: Count = 5
+    crash_window_s: Seconds = 60.0
+
+    def engine(self) -> EngineLimits:
+        """Give the limits that the engine keeps, as it takes them."""
+        return EngineLimits(
+            queue_per_slot=self.queue_per_slot,
+            stream_bytes=self.stream_bytes,
+            voice_cache_bytes=self.voice_cache_bytes,
+            voice_bytes=self.voice_bytes,
+            ping_s=self.worker_ping_s,
+            hang_s=self.worker_hang_s,
+            load_s=self.load_s,
+            restart_base_s=self.restart_base_s,
+            restart_max_s=self.restart_max_s,
+            crashes=self.crashes,
+            crash_window_s=self.crash_window_s,
+        )
+
+
+class Logging(_Part):
+    """How much is logged, and whether as JSON lines or as coloured text."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["json", "console"] = "json"
+
+
+class Settings(BaseSettings):
+    """The whole tree.
+
+    Attributes:
+        aliases: Further names of models: alias to model id.
+        voice_aliases: Further names of voices: model id to language (``*`` for any) to alias to voice id. The names
+            of OpenAI's voices are filled in for models whose backend the packaged file knows.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="VOICEGW_", env_nested_delimiter="__")
+
+    server: Server = Server()
+    models: Annotated[tuple[Model, ...], Field(min_length=1)]
+    aliases: dict[Name, str] = Field(default_factory=dict)
+    voice_aliases: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
+    defaults: Defaults = Defaults()
+    limits: Limits = Limits()
+    logging: Logging = Logging()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read nothing but the arguments: looking at the surroundings is left to :mod:`voicegw.settings_load`."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, given: Any) -> Any:
+        """Fill in what depends on the models: the models themselves, their voice names, the default ones."""
+        return _completed(given) if isinstance(given, dict) else given
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Settings:
+        problems = list(_inconsistencies(self))
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def all_aliases(self) -> dict[str, str]:
+        """Give alias to model id: the configured aliases, and OpenAI's speech names that nothing else claims."""
+        taken = {model.id for model in self.models}
+        known = {name: self.defaults.speech for name in OPENAI_SPEECH_NAMES if name not in taken}
+        return {**known, **self.aliases}
+
+
+@cache
+def packaged() -> Mapping[str, Any]:
+    """Read the configuration file that comes with the package: what holds where nobody says otherwise."""
+    import yaml
+
+    text = resources.files("voicegw").joinpath("voicegw.yaml").read_text(encoding="utf-8")
+    return dict(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # noqa: S506 - both are safe loaders
+
+
+def merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay one tree over another: mappings merge, everything else of ``high`` replaces what ``low`` has."""
+    result = dict(low)
+    for key, value in high.items():
+        below = result.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        result[key] = merged(below, value) if both else value  # type: ignore[arg-type]  # both are mappings here
+    return result
+
+
+def _field(entry: Any, name: str) -> Any:
+    return entry.get(name) if isinstance(entry, Mapping) else getattr(entry, name, None)
+
+
+def _completed(given: dict[str, Any]) -> dict[str, Any]:
+    models = given.get("models", packaged()["models"])
+    backends = {_field(model, "id"): _field(model, "backend") for model in models} if _is_list(models) else {}
+    voices = {id_: packaged()["voice_aliases"].get(backend, {}) for id_, backend in backends.items()}
+    configured = given.get("voice_aliases", {})
+    return {
+        **given,
+        "models": models,
+        "voice_aliases": merged(voices, configured) if isinstance(configured, Mapping) else configured,
+        "defaults": _default_models(given.get("defaults", {}), list(backends)),
+    }
+
+
+def _is_list(models: Any) -> bool:
+    return isinstance(models, list | tuple)
+
+
+def _default_models(configured: Any, ids: list[Any]) -> Any:
+    """Let a built-in default model that is not configured give way to the first one that is."""
+    if not isinstance(configured, Mapping) or not ids:
+        return configured
+    usual = {"speech": "espeak" if "espeak" in ids else ids[0], "clone": "tone" if "tone" in ids else None}
+    return {**usual, **configured}
+
+
+def _inconsistencies(settings: Settings) -> Iterator[str]:
+    """Name what is well-formed but cannot be true, each as one line that begins with the key's path."""
+    ids = [model.id for model in settings.models]
+    listed = ", ".join(ids)
+    for index, id_ in enumerate(ids):
+        if id_ in ids[:index]:
+            yield f"models[{index}].id: {id_!r} is the id of another model"
+    for alias, target in settings.aliases.items():
+        if alias in ids:
+            yield f"aliases.{alias}: this is the id of a model; an alias needs a name of its own"
+        if target not in ids:
+            yield f"aliases.{alias}: there is no model {target!r} (models: {listed})"
+    for model in settings.voice_aliases:
+        if model not in ids:
+            yield f"voice_aliases.{model}: there is no model {model!r} (models: {listed})"
+    for kind in ("speech", "clone", "transcription"):
+        target = getattr(settings.defaults, kind)
+        if target is not None and target not in ids:
+            yield f"defaults.{kind}: there is no model {target!r} (models: {listed})"
+    yield from _pairs(settings)
+
+
+def _pairs(settings: Settings) -> Iterator[str]:
+    server, limits = settings.server, settings.limits
+    if server.tls_key and not server.tls_cert:
+        yield "server.tls_cert: missing; server.tls_key is of no use without its certificate"
+    if server.tls_cert and not server.tls_key:
+        yield "server.tls_key: missing; server.tls_cert is of no use without its key"
+    if limits.worker_hang_s <= limits.worker_ping_s:
+        yield "limits.worker_hang_s: must be longer than limits.worker_ping_s"
+    if limits.restart_max_s < limits.restart_base_s:
+        yield "limits.restart_max_s: must not be shorter than limits.restart_base_s"
