@@ -1,0 +1,235 @@
+"""The gateway's end of one connection to a worker: streams multiplexed over it, its pings, its last status."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from voicegw.backend import ModelInfo, SpeechEvent, Utterance, Voice
+from voicegw.engine import codec, wire
+from voicegw.engine.spec import ModelState
+from voicegw.errors import InvalidRequest, VoicegwError, WorkerLost
+
+
+@dataclass(slots=True)
+class WorkerStatus:
+    """What the worker last said of itself; see the fields of ``status`` frames."""
+
+    state: ModelState = ModelState.DECLARED
+    progress: float = 0.0
+    detail: str = ""
+    running: int = 0
+    waiting: int = 0
+    slots: int = 1
+    voices: int = 0
+    voice_bytes: int = 0
+
+
+class LinkStream:
+    """One request under way: an iterator of its events, bounded by its credit.
+
+    Attributes:
+        started: Whether the worker gave it a slot.
+        finished: Whether its last frame came.
+    """
+
+    def __init__(self, link: Link, number: int, voice: Voice | None, window: int) -> None:
+        self.started = False
+        self.finished = False
+        self._link = link
+        self._number = number
+        self._voice = voice
+        self._upload: asyncio.Task[None] | None = None
+        self._events: deque[tuple[SpeechEvent, int] | VoicegwError] = deque()
+        self._waiter: asyncio.Future[None] | None = None
+        self._window = wire.Window(window, lambda amount: link.send("credit", number, amount))
+
+    async def next(self) -> SpeechEvent:
+        """Give the next event; :class:`SpeechDone` is the last.
+
+        Raises:
+            VoicegwError: What the worker answered, or :class:`WorkerLost`.
+        """
+        while not self._events:
+            self._waiter = asyncio.get_running_loop().create_future()
+            await self._waiter
+        item = self._events.popleft()
+        if isinstance(item, VoicegwError):
+            raise item
+        event, size = item
+        if size:
+            self._window.consumed(size)
+        return event
+
+    def close(self) -> None:
+        """Be done with the stream; what has not finished is cancelled in the worker."""
+        if not self.finished:
+            self.finished = True
+            self._link.send("cancel", self._number)
+        self._end()
+
+    def lost(self, error: VoicegwError) -> None:
+        """End the stream with an error after what has already come."""
+        if not self.finished:
+            self._put(error)
+        self._end()
+
+    def frame(self, name: str, frame: wire.Frame) -> None:
+        """Take one of the worker's frames for this stream."""
+        if name == "event":
+            event = codec.speech_event(frame[2], frame[3:])
+            self._put((event, len(frame[4]) if frame[2] == "audio" else 0))
+        elif name == "done":
+            self._put((codec.speech_done(frame[2]), 0))
+            self._end()
+        elif name == "error":
+            self._put(VoicegwError.from_wire(frame[2]))
+            self._end()
+        elif name == "start":
+            self.started = True
+        elif name == "need_voice":
+            self._upload = asyncio.get_running_loop().create_task(self._send_voice())
+
+    def _put(self, item: tuple[SpeechEvent, int] | VoicegwError) -> None:
+        self._events.append(item)
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _end(self) -> None:
+        self.finished = True
+        self._link.drop(self._number)
+        if self._upload is not None:
+            self._upload.cancel()
+
+    async def _send_voice(self) -> None:
+        if self._voice is None:
+            self._put(InvalidRequest("the worker asks for a voice that the request does not have", param="voice"))
+            return
+        header, data = codec.voice_header(self._voice)
+        self._link.send("voice", self._number, header)
+        for piece in wire.pieces(data):
+            self._link.send("voice_data", self._number, piece)
+            await self._link.connection.drain()
+
+
+@dataclass(slots=True)
+class _Beat:
+    """When a ping was sent that has no answer yet."""
+
+    sent: float | None = None
+    numbers: itertools.count[int] = field(default_factory=itertools.count)
+
+
+class Link:
+    """A connection to a worker.
+
+    Args:
+        address: URI of the worker.
+        on_change: Called whenever the worker says something of its state.
+        on_lost: Called once when the connection is over.
+    """
+
+    def __init__(self, address: str, on_change: Callable[[], None], on_lost: Callable[[], None]) -> None:
+        self.info: ModelInfo | None = None
+        self.status = WorkerStatus()
+        self.address = address
+        self.greeted = asyncio.Event()
+        self.connection = wire.Connection(self._on_frame, self._on_lost)
+        self._on_change = on_change
+        self._lost = on_lost
+        self._streams: dict[int, LinkStream] = {}
+        self._numbers = itertools.count(1)
+        self._beat = _Beat()
+
+    async def connect(self) -> None:
+        """Connect to the worker; OSError when nobody listens."""
+        await wire.connect(self.address, self.connection)
+
+    @property
+    def in_flight(self) -> int:
+        """Streams of this gateway that are not over."""
+        return len(self._streams)
+
+    @property
+    def load(self) -> int:
+        """Utterances that the worker runs or queues, of all gateways, as far as is known."""
+        return max(len(self._streams), self.status.running + self.status.waiting)
+
+    def synthesize(self, utterance: Utterance, voice: Voice | None, window: int) -> LinkStream:
+        """Open a stream of speech.
+
+        Args:
+            utterance: What to speak.
+            voice: Whose samples are sent if the worker asks for them.
+            window: Bytes of audio that may wait here for the listener.
+
+        Raises:
+            WorkerLost: The connection is over.
+            InvalidRequest: The request is too large for a frame.
+        """
+        if not self.connection.connected:
+            raise WorkerLost("the worker is gone")
+        number = next(self._numbers)
+        stream = LinkStream(self, number, voice, window)
+        header = {"utterance": codec.plain(utterance), "voice_key": voice.key if voice else None}
+        try:
+            self.send("open", number, "synthesize", header, window)
+        except wire.WireError as error:
+            raise InvalidRequest(str(error)) from error
+        self._streams[number] = stream
+        return stream
+
+    def send(self, name: str, *parts: Any) -> None:
+        """Send a frame."""
+        self.connection.send([name, *parts])
+
+    def drop(self, number: int) -> None:
+        """Forget a stream that is over."""
+        self._streams.pop(number, None)
+
+    def ping(self, now: float) -> None:
+        """Send a ping unless one is still unanswered."""
+        if self._beat.sent is None:
+            self._beat.sent = now
+            self.send("ping", next(self._beat.numbers))
+
+    def silent_s(self, now: float) -> float:
+        """Seconds since an unanswered ping was sent; 0 when all are answered."""
+        return 0.0 if self._beat.sent is None else now - self._beat.sent
+
+    def close(self) -> None:
+        """End the connection; streams on it end in :class:`WorkerLost`."""
+        self.connection.abort()
+
+    def _on_frame(self, frame: wire.Frame) -> None:
+        name = frame[0]
+        if name == "pong":
+            self._beat.sent = None
+            self._update(frame[2])
+        elif name in ("hello", "status"):
+            self._update(frame[1])
+        else:
+            stream = self._streams.get(frame[1])
+            if stream is not None:
+                stream.frame(name, frame)
+
+    def _update(self, fields: Mapping[str, Any]) -> None:
+        if fields.get("info") is not None:
+            self.info = codec.build(ModelInfo, fields["info"])
+        self.status = codec.build(WorkerStatus, fields)
+        if "protocol" in fields:
+            if fields["protocol"] != wire.PROTOCOL:
+                raise wire.WireError(f"the worker speaks protocol {fields['protocol']}, not {wire.PROTOCOL}")
+            self.greeted.set()
+        self._on_change()
+
+    def _on_lost(self, why: Exception | None) -> None:
+        reason = f" ({why})" if why is not None else ""
+        for stream in list(self._streams.values()):
+            stream.lost(WorkerLost(f"the worker was lost while it served the request{reason}"))
+        self.greeted.set()
+        self._lost()

@@ -1,0 +1,223 @@
+"""The gateway's view of one model: choose a worker, wait for one while it makes sense, retry once, cancel."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import math
+import time
+from collections import OrderedDict
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from voicegw.backend import ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice
+from voicegw.engine.link import Link
+from voicegw.engine.spec import EngineLimits, ModelSpec, ModelState
+from voicegw.errors import DeadlineExceeded, PoisonRequest, Unavailable, WorkerLost
+
+if TYPE_CHECKING:
+    from voicegw.engine.supervisor import Worker
+
+_BEST_FIRST = (
+    ModelState.READY,
+    ModelState.LOADING,
+    ModelState.DRAINING,
+    ModelState.DESCRIBED,
+    ModelState.UNLOADED,
+    ModelState.DECLARED,
+    ModelState.FAILED,
+)
+
+
+class Poison:
+    """Requests that were running when a worker crashed; the second time, they are not tried again.
+
+    Args:
+        most: Fingerprints remembered.
+        keep_s: Seconds after which a crash is forgiven.
+    """
+
+    def __init__(self, most: int = 1024, keep_s: float = 600.0) -> None:
+        self._most = most
+        self._keep_s = keep_s
+        self._crashes: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
+
+    @staticmethod
+    def fingerprint(utterance: Utterance, voice: Voice | None) -> bytes:
+        """Hash what makes two utterances the same work."""
+        parameters = sorted((str(k), repr(v)) for k, v in utterance.parameters.items())
+        same = (utterance.text, utterance.language, utterance.voice, voice and voice.key, utterance.seed, parameters)
+        return hashlib.sha256(repr(same).encode("utf-8", "surrogatepass")).digest()
+
+    def crashed(self, fingerprint: bytes) -> None:
+        """Note that a worker died while this ran."""
+        count, _ = self._crashes.pop(fingerprint, (0, 0.0))
+        self._crashes[fingerprint] = (count + 1, time.monotonic())
+        if len(self._crashes) > self._most:
+            self._crashes.popitem(last=False)
+
+    def check(self, fingerprint: bytes) -> None:
+        """Refuse what ran at two crashes.
+
+        Raises:
+            PoisonRequest: It did.
+        """
+        count, when = self._crashes.get(fingerprint, (0, 0.0))
+        if count >= 2 and time.monotonic() - when < self._keep_s:  # noqa: PLR2004 - two crashes are the rule itself
+            raise PoisonRequest("this request was running at two crashes of the model and is not tried again")
+
+
+class ModelPool:
+    """All workers of one model.
+
+    Args:
+        spec: The model's entry.
+        limits: The engine's bounds.
+    """
+
+    def __init__(self, spec: ModelSpec, limits: EngineLimits) -> None:
+        self.spec = spec
+        self.model_id = spec.id
+        self._limits = limits
+        self._workers: list[Worker] = []
+        self._changed = asyncio.Event()
+        self._poison = Poison()
+        self._closed = False
+
+    def add(self, worker: Worker) -> None:
+        """Take a worker's place into the pool."""
+        self._workers.append(worker)
+
+    def changed(self) -> None:
+        """Wake everyone who waits for a state."""
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def close(self) -> None:
+        """Answer nothing any more: the engine ends."""
+        self._closed = True
+        self.changed()
+
+    @property
+    def workers(self) -> tuple[Worker, ...]:
+        """The workers' places."""
+        return tuple(self._workers)
+
+    @property
+    def state(self) -> ModelState:
+        """The best state of any worker."""
+        states = {worker.state for worker in self._workers}
+        return next((state for state in _BEST_FIRST if state in states), ModelState.DECLARED)
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """The manifest, once a worker has described the model."""
+        return next((worker.info for worker in self._workers if worker.info is not None), None)
+
+    @property
+    def detail(self) -> str:
+        """Progress of loading, or why the model failed."""
+        return next((worker.detail for worker in self._workers if worker.state is self.state), "")
+
+    @property
+    def in_flight(self) -> int:
+        """Utterances of this gateway that are under way."""
+        return sum(worker.link.in_flight for worker in self._workers if worker.link is not None)
+
+    async def describe(self, within_s: float) -> ModelInfo:
+        """Wait for the manifest.
+
+        Args:
+            within_s: Longest wait in seconds.
+
+        Raises:
+            Unavailable: It is not there in time, or the model cannot even be described.
+        """
+        deadline = time.monotonic() + within_s
+        while (info := self.info) is None:
+            if self.state is ModelState.FAILED or self._closed:
+                raise self._unavailable()
+            await self._wait(deadline)
+        return info
+
+    async def synthesize(self, utterance: Utterance, voice: Voice | None = None) -> AsyncGenerator[SpeechEvent, None]:
+        """Speak one utterance on the best worker; audio comes as int16 with the worker's clock.
+
+        A model that is not loaded is loaded, and a restart is waited for, while that fits ``start_within_s``. A worker
+        that is lost before the first event is replaced once.
+
+        Raises:
+            Overloaded: The worker's queue is full.
+            Unavailable: No worker can serve.
+            DeadlineExceeded: None could in time.
+            WorkerLost: The worker died, mid-stream or twice.
+            PoisonRequest: This request was running at two crashes.
+            BackendFailed: The model failed on it.
+            InvalidRequest: The model refuses it; ``TextTooLong`` if it must be split.
+        """
+        fingerprint = self._poison.fingerprint(utterance, voice)
+        self._poison.check(fingerprint)
+        deadline = time.monotonic() + utterance.meta.start_within_s
+        for last_try in (False, True):
+            link = await self._choose(voice, deadline)
+            left = max(0.0, deadline - time.monotonic())
+            timed = replace(utterance, meta=replace(utterance.meta, start_within_s=left))
+            stream = link.synthesize(timed, voice, self._limits.stream_bytes)
+            begun = False
+            try:
+                while True:
+                    event = await stream.next()
+                    begun = True
+                    yield event
+                    if isinstance(event, SpeechDone):
+                        return
+            except WorkerLost:
+                if stream.started:
+                    self._poison.crashed(fingerprint)
+                if begun or last_try:
+                    raise
+            finally:
+                stream.close()
+
+    async def _choose(self, voice: Voice | None, deadline: float) -> Link:
+        while True:
+            ready = [w for w in self._workers if w.state is ModelState.READY and w.link and w.link.connection.connected]
+            if ready and not self._closed:
+                link = self._best(ready, voice).link
+                if link is not None:
+                    return link
+            if self._closed or self.state is ModelState.FAILED:
+                raise self._unavailable()
+            for worker in self._workers:
+                worker.wake()
+            await self._wait(deadline)
+
+    def _best(self, ready: list[Worker], voice: Voice | None) -> Worker:
+        """Choose by voice affinity (rendezvous hashing) while that worker has a slot, else the least loaded."""
+        if voice is not None:
+            home = max(ready, key=lambda w: hashlib.sha256(f"{voice.key}|{w.name}".encode()).digest())
+            if _load(home) < home.status.slots:
+                return home
+        return min(ready, key=lambda w: _load(w) / max(1, w.status.slots))
+
+    async def _wait(self, deadline: float) -> None:
+        try:
+            async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
+                await self._changed.wait()
+        except TimeoutError:
+            raise DeadlineExceeded(
+                f"model {self.model_id!r} was not ready in time: {self.state.value} {self.detail}".rstrip(),
+                retry_after_s=5.0,
+            ) from None
+
+    def _unavailable(self) -> Unavailable:
+        if self._closed:
+            return Unavailable("the server is shutting down", code="shutting_down", retry_after_s=5.0)
+        soonest = min((w.retry_at for w in self._workers if w.retry_at is not None), default=None)
+        wait = 60.0 if soonest is None else max(1.0, math.ceil(soonest - time.monotonic()))
+        return Unavailable(f"model {self.model_id!r} is not available: {self.detail}", retry_after_s=wait)
+
+
+def _load(worker: Worker) -> int:
+    return worker.link.load if worker.link is not None else 0

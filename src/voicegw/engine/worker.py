@@ -1,0 +1,112 @@
+"""The worker process: owns one model, listens on one address, ends when its supervisor's pipe closes.
+
+Started as ``python -m voicegw.engine.worker``. Its whole configuration is one JSON line on standard input; it answers
+with the line ``listening`` on standard output once gateways may connect. Standard library, numpy and msgpack only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import faulthandler
+import gc
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+from voicegw.backend import ModelInfo, discovery
+from voicegw.engine import codec, wire
+from voicegw.engine.runtime import Runtime, log_line
+from voicegw.engine.spec import EngineLimits, ModelState
+
+CLOSE_S = 2.0
+"""Seconds that an adapter may take to give everything back before the process ends all the same."""
+
+
+class _Broken:
+    """Stands where the model should be when its adapter cannot even be described: says so to every gateway."""
+
+    def __init__(self, model_id: str, why: str) -> None:
+        self._hello = {
+            "protocol": wire.PROTOCOL,
+            "model": model_id,
+            "info": None,
+            "state": ModelState.FAILED.value,
+            "detail": why,
+        }
+
+    def attach(self) -> wire.Connection:
+        """Answer a gateway with the reason, and with nothing else."""
+        return wire.Connection(lambda _f: None, lambda _e: None, lambda made: made.send(["hello", self._hello]))
+
+    async def close(self) -> None:
+        """Have nothing to give back."""
+
+
+def _make(config: Mapping[str, Any]) -> Runtime | _Broken:
+    model_id = str(config["model"])
+    try:
+        cls = discovery.load(str(config["backend"]))
+        info: ModelInfo = cls.describe(config["parameters"])
+        backend = cls(config["parameters"])
+    except Exception as error:  # noqa: BLE001 - an adapter may raise anything; the gateway is told what it was
+        stack = traceback.format_tb(error.__traceback__)
+        log_line("describe_failed", model=model_id, error=repr(error), stack=stack)
+        return _Broken(model_id, f"{type(error).__name__}: {error}")
+    limits = codec.build(EngineLimits, config["limits"])
+    return Runtime(model_id, backend, info, limits, log_requests=bool(config.get("log_requests", True)))
+
+
+async def _until_orphaned(stdin: Any) -> None:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdin)
+    with suppress(OSError):
+        while await reader.read(4096):
+            pass
+    transport.close()
+
+
+async def serve(config: Mapping[str, Any], stdin: Any, stdout: Any) -> None:
+    """Run the worker until ``stdin`` ends.
+
+    Args:
+        config: ``address``, ``model``, ``backend``, ``parameters``, ``limits``, ``load``, ``log_requests``.
+        stdin: The supervisor's pipe; its end is the order to stop.
+        stdout: Told ``listening`` once; everything else printed goes to stderr.
+    """
+    runtime = _make(config)
+    server = await wire.listen(str(config["address"]), runtime.attach)
+    stdout.write("listening\n")
+    stdout.close()
+    loading = None
+    if isinstance(runtime, Runtime) and config.get("load", True):
+        loading = asyncio.create_task(runtime.load())
+        loading.add_done_callback(lambda _t: gc.freeze())
+    await _until_orphaned(stdin)
+    server.close()
+    if loading is not None:
+        loading.cancel()
+    with suppress(TimeoutError, asyncio.CancelledError):
+        async with asyncio.timeout(CLOSE_S):
+            await runtime.close()
+
+
+def main() -> None:
+    """Read the configuration and serve. Signals meant for the gateway's group are not ours to obey."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    config = json.loads(sys.stdin.readline())
+    stdout = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what a library prints must not look like our answer
+    asyncio.run(serve(config, sys.stdin, stdout))
+
+
+if __name__ == "__main__":
+    main()
