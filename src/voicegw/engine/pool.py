@@ -9,15 +9,12 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from voicegw.backend import ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice
 from voicegw.engine.link import Link
+from voicegw.engine.place import Worker
 from voicegw.engine.spec import EngineLimits, ModelSpec, ModelState
 from voicegw.errors import DeadlineExceeded, PoisonRequest, Unavailable, WorkerLost
-
-if TYPE_CHECKING:
-    from voicegw.engine.supervisor import Worker
 
 _BEST_FIRST = (
     ModelState.READY,

@@ -45,7 +45,7 @@ def worker_config(
 
 
 def environment(python: str | None, run_dir: Path) -> dict[str, str]:
-    """Give a worker's environment. Another interpreter finds this very voicegw on its path, and nothing else of ours."""
+    """Give a worker's environment. Another interpreter finds this very voicegw on its path and no more."""
     env = dict(os.environ)
     if python is not None:
         shelf = run_dir / "path"

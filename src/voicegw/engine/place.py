@@ -1,0 +1,207 @@
+"""One supervised place for a worker process: starts it, pings it, replaces it dead or hung, unloads it when idle."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from voicegw.backend import ModelInfo
+from voicegw.engine.link import Link, WorkerStatus
+from voicegw.engine.process import WorkerProcess, worker_config
+from voicegw.engine.spec import EngineLimits, ModelSpec, ModelState
+from voicegw.errors import Unavailable
+
+log = structlog.get_logger("voicegw.engine")
+
+
+@dataclass(slots=True)
+class CrashHistory:
+    """Back-off and circuit breaker of one worker.
+
+    Attributes:
+        limits: Where ``restart_base_s``, ``restart_max_s``, ``crashes`` and ``crash_window_s`` come from.
+    """
+
+    limits: EngineLimits
+    times: deque[float] = field(default_factory=deque)
+
+    def crashed(self, now: float) -> tuple[float, bool]:
+        """Note a crash; give the seconds to wait before a restart, and whether the circuit is open until then."""
+        limits = self.limits
+        self.times.append(now)
+        while self.times[0] < now - limits.crash_window_s:
+            self.times.popleft()
+        if len(self.times) >= limits.crashes:
+            return limits.restart_max_s, True
+        return min(limits.restart_max_s, limits.restart_base_s * 2 ** (len(self.times) - 1)), False
+
+
+class Worker:
+    """One supervised place for a worker process: the process changes, the place stays.
+
+    Args:
+        spec: The model.
+        device: What the adapter is given as ``device``.
+        name: Unique within the engine; for logs and voice affinity.
+        limits: The engine's bounds.
+        run_dir: Folder of the sockets.
+        on_change: Called when the state changes.
+        log_requests: Whether the worker logs every utterance.
+    """
+
+    def __init__(
+        self,
+        spec: ModelSpec,
+        *,
+        device: str | None,
+        name: str,
+        limits: EngineLimits,
+        run_dir: Path,
+        on_change: Callable[[], None],
+        log_requests: bool,
+    ) -> None:
+        self.spec = spec
+        self.name = name
+        self.state = ModelState.DECLARED
+        self.detail = ""
+        self.info: ModelInfo | None = None
+        self.link: Link | None = None
+        self.retry_at: float | None = None
+        self._device = device
+        self._limits = limits
+        self._run_dir = run_dir
+        self._on_change = on_change
+        self._log_requests = log_requests
+        self._wanted = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._crashes = CrashHistory(limits)
+        self._idle_since = time.monotonic()
+        self._generation = itertools.count()
+
+    @property
+    def status(self) -> WorkerStatus:
+        """What the worker last said of itself."""
+        return self.link.status if self.link is not None else WorkerStatus()
+
+    def wake(self) -> None:
+        """Ask for the model to be loaded, if it is not."""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Keep the place occupied until cancelled."""
+        if self.spec.preload:
+            self._wanted.set()
+        while self.info is None and not self.spec.preload:
+            await self._live(load=False)
+        while True:
+            await self._wanted.wait()
+            await self._live(load=True)
+
+    async def _live(self, *, load: bool) -> None:
+        """One life of a process, from its start to its end, and the pause that its end calls for."""
+        failure = await self._life(load=load)
+        if failure is None:
+            self._wanted.clear()
+            self._set(ModelState.UNLOADED if load else ModelState.DESCRIBED, "")
+            return
+        now = time.monotonic()
+        pause, broken = self._crashes.crashed(now)
+        log.error("worker_failed", model=self.spec.id, worker=self.name, why=failure, restart_in_s=pause)
+        self.retry_at = now + pause
+        self._set(ModelState.FAILED if broken or self.state is ModelState.FAILED else ModelState.LOADING, failure)
+        await asyncio.sleep(pause)
+        self.retry_at = None
+
+    async def _life(self, *, load: bool) -> str | None:
+        """Give why the process failed, or None when it was ended on purpose."""
+        address = f"unix://{self._run_dir}/{self.name}.{next(self._generation)}"
+        config = worker_config(
+            self.spec, self._device, address, self._limits, load=load, log_requests=self._log_requests
+        )
+        if load and self.state is not ModelState.FAILED:
+            self._set(ModelState.LOADING, "starting")
+        try:
+            process = await WorkerProcess.start(config, self.spec.python, self._run_dir)
+        except Unavailable as error:
+            return error.message
+        link = Link(address, self._updated, self._changed.set)
+        try:
+            await link.connect()
+            await link.greeted.wait()
+            return await self._watch(process, link) if load else self._described(link)
+        except OSError as error:
+            return f"the worker cannot be reached: {error}"
+        finally:
+            self.link = None
+            link.close()
+            await asyncio.shield(asyncio.create_task(process.stop()))
+
+    def _described(self, link: Link) -> str | None:
+        self._take_info(link)
+        if self.info is not None:
+            return None
+        self._set(ModelState.FAILED, link.status.detail)
+        return link.status.detail
+
+    def _take_info(self, link: Link) -> None:
+        if link.info is not None:
+            self.info = link.info
+
+    async def _watch(self, process: WorkerProcess, link: Link) -> str | None:
+        """Look after a process until it dies, hangs, fails to load or has been idle for long enough."""
+        limits = self._limits
+        self.link = link
+        self._updated()
+        began = self._idle_since = time.monotonic()
+        tick = min(limits.ping_s, self.spec.idle_unload_s or limits.ping_s)
+        while link.connection.connected:
+            if self.state is ModelState.FAILED:
+                return self.detail
+            now = time.monotonic()
+            loading = self.state is ModelState.LOADING
+            if link.silent_s(now) > (limits.load_s if loading else limits.hang_s) or (
+                loading and now - began > limits.load_s
+            ):
+                await process.dump_and_kill()
+                return "the worker hung and was replaced"
+            if self._idle(link, now):
+                self._set(ModelState.DRAINING, "idle")
+                return None
+            link.ping(now)
+            self._changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(tick):
+                    await self._changed.wait()
+        return "the worker died"
+
+    def _idle(self, link: Link, now: float) -> bool:
+        if link.load or self.state is not ModelState.READY:
+            self._idle_since = now
+        return self.spec.idle_unload_s is not None and now - self._idle_since >= self.spec.idle_unload_s
+
+    def _updated(self) -> None:
+        """Take over what the worker said."""
+        if self.link is None:
+            return
+        self._take_info(self.link)
+        status = self.link.status
+        if (status.state, status.detail) != (self.state, self.detail):
+            self._set(status.state, status.detail)
+        if status.state is ModelState.READY:
+            self.retry_at = None
+        if status.state is ModelState.FAILED:
+            self._changed.set()
+
+    def _set(self, state: ModelState, detail: str) -> None:
+        if state is not self.state:
+            log.info("worker_state", model=self.spec.id, worker=self.name, state=state.value, detail=detail)
+        self.state, self.detail = state, detail
+        self._on_change()

@@ -1,0 +1,116 @@
+"""An adapter for tests: every request's ``parameters`` say what it does, the configuration says how it loads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import numpy as np
+
+from voicegw.backend import (
+    AudioChunk,
+    Limits,
+    ModelInfo,
+    Prepared,
+    Progress,
+    SpeechDone,
+    SpeechEvent,
+    TextTooLong,
+    Utterance,
+    Voice,
+    WordTiming,
+)
+
+
+class ScriptedBackend:
+    """Speaks ``chunks`` chunks of ``samples`` samples, each holding the chunk's number; and can misbehave.
+
+    Request parameters: chunks, samples, pause_s, float (give float32 audio), raise_after, crash_after, block_after,
+    no_done, two_dones, nan, words, too_long, say_pid. Configuration: slots, load_s, load_fails, describe_fails,
+    load_crashes, clones, sample_rate, mark (a file that gets one line per load).
+    """
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._config = config
+        self.prepared: list[str] = []
+
+    @classmethod
+    def describe(cls, config: Mapping[str, Any]) -> ModelInfo:
+        """Give the manifest."""
+        if config.get("describe_fails"):
+            raise ValueError("unknown key 'describe_fails'")
+        return ModelInfo(
+            kind="speech",
+            sample_rate=config.get("sample_rate", 24000),
+            languages=("en",),
+            clones=config.get("clones", True),
+            streaming=True,
+            words=True,
+            determinism="exact",
+            limits=Limits(slots=config.get("slots", 2), sample_s=(0.1, 30.0), continuation_bytes=64),
+            licence="Apache-2.0",
+            revision="1",
+        )
+
+    async def load(self, progress: Progress) -> ModelInfo:
+        """Take ``load_s`` seconds, or fail, or crash."""
+        if "mark" in self._config:
+            with open(self._config["mark"], "a", encoding="utf-8") as mark:  # noqa: ASYNC230, PTH123 - one line
+                mark.write(f"{os.getpid()}\n")
+        progress(0.5, "half")
+        await asyncio.sleep(self._config.get("load_s", 0))
+        if self._config.get("load_crashes"):
+            os._exit(3)
+        if self._config.get("load_fails"):
+            raise RuntimeError("no weights")
+        return self.describe(self._config)
+
+    async def close(self) -> None:
+        """Have nothing to give back."""
+
+    async def prepare(self, voice: Voice) -> Prepared[int]:
+        """Remember the voice; its value is the number of its samples."""
+        await asyncio.sleep(self._config.get("prepare_s", 0))
+        self.prepared.append(voice.key)
+        if self._config.get("prepare_fails"):
+            raise ValueError("a sample that it cannot use")
+        total = sum(len(s.samples) for s in voice.samples)
+        return Prepared(total, nbytes=self._config.get("voice_nbytes", total * 4))
+
+    async def synthesize(self, utterance: Utterance, voice: int | None) -> AsyncGenerator[SpeechEvent, None]:
+        """Do as the parameters say."""
+        p = utterance.parameters
+        if "too_long" in p and len(utterance.text) > p["too_long"]:
+            raise TextTooLong("too long for the script", fits_chars=p["too_long"])
+        samples = p.get("samples", 240)
+        if utterance.words:
+            yield WordTiming(0, samples, 0, len(utterance.text))
+        for number in range(p.get("chunks", 3)):
+            self._misbehave(p, number)
+            value = self._value(p, number, voice)
+            pcm = np.full(samples, value, np.int16)
+            yield AudioChunk(pcm.astype(np.float32) / 32767 if p.get("float") else pcm)
+            if p.get("nan"):
+                yield AudioChunk(np.full(4, np.nan, np.float32))
+            await asyncio.sleep(p.get("pause_s", 0))
+        for _ in range(0 if p.get("no_done") else 2 if p.get("two_dones") else 1):
+            yield SpeechDone(continuation=(utterance.continuation or b"") + b"+")
+
+    def _value(self, p: Mapping[str, Any], number: int, voice: int | None) -> int:
+        if p.get("say_pid"):
+            return os.getpid() % 32768
+        if p.get("say_prepared"):
+            return len(self.prepared)
+        return ((voice or 0) + number) % 32768
+
+    @staticmethod
+    def _misbehave(p: Mapping[str, Any], number: int) -> None:
+        if number == p.get("raise_after"):
+            raise RuntimeError("secret text inside")
+        if number == p.get("crash_after"):
+            os._exit(9)
+        if number == p.get("block_after"):
+            time.sleep(1000)
