@@ -38,7 +38,7 @@ class Poison:
     def __init__(self, most: int = 1024, keep_s: float = 600.0) -> None:
         self._most = most
         self._keep_s = keep_s
-        self._crashes: OrderedDict[bytes, tuple[int, float]] = OrderedDict()
+        self._crashes: OrderedDict[bytes, tuple[frozenset[str], float]] = OrderedDict()
 
     @staticmethod
     def fingerprint(utterance: Utterance, voice: Voice | None) -> bytes:
@@ -47,10 +47,10 @@ class Poison:
         same = (utterance.text, utterance.language, utterance.voice, voice and voice.key, utterance.seed, parameters)
         return hashlib.sha256(repr(same).encode("utf-8", "surrogatepass")).digest()
 
-    def crashed(self, fingerprint: bytes) -> None:
-        """Note that a worker died while this ran."""
-        count, _ = self._crashes.pop(fingerprint, (0, 0.0))
-        self._crashes[fingerprint] = (count + 1, time.monotonic())
+    def crashed(self, fingerprint: bytes, crash: str) -> None:
+        """Note that a worker died while this ran; ``crash`` names the death, which many requests may have seen."""
+        crashes, _ = self._crashes.pop(fingerprint, (frozenset(), 0.0))
+        self._crashes[fingerprint] = (crashes | {crash}, time.monotonic())
         if len(self._crashes) > self._most:
             self._crashes.popitem(last=False)
 
@@ -60,8 +60,8 @@ class Poison:
         Raises:
             PoisonRequest: It did.
         """
-        count, when = self._crashes.get(fingerprint, (0, 0.0))
-        if count >= 2 and time.monotonic() - when < self._keep_s:  # noqa: PLR2004 - two crashes are the rule itself
+        crashes, when = self._crashes.get(fingerprint, (frozenset(), 0.0))
+        if len(crashes) >= 2 and time.monotonic() - when < self._keep_s:  # noqa: PLR2004 - two crashes are the rule
             raise PoisonRequest("this request was running at two crashes of the model and is not tried again")
 
 
@@ -171,7 +171,7 @@ class ModelPool:
                         return
             except WorkerLost:
                 if stream.started:
-                    self._poison.crashed(fingerprint)
+                    self._poison.crashed(fingerprint, link.address)
                 if begun or last_try:
                     raise
             finally:
