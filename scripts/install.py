@@ -111,7 +111,7 @@ def install(root: Path, names: Sequence[str], *, dev: bool) -> None:
         return
     print(f"Installing {', '.join(parts)} into {root / '.venv'}", flush=True)
     python = make_venv(root / ".venv", root)
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "install"]
+    pip: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", "install"]
     if needs_torch(root, names) and not has_torch(python):
         run([*pip, TORCH], root)
     editable = [word for path in [".", *(f"backends/{name}" for name in names)] for word in ("-e", path)]
