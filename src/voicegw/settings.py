@@ -29,6 +29,8 @@ OPENAI_SPEECH_NAMES: Final = (
 
 _SIZES: Final = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
+_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _QUANTITY: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*")
 
 
@@ -58,6 +60,18 @@ def _existing_file(path: Path) -> Path:
     return expanded
 
 
+def _well_formed(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError("a name is 1 to 128 letters, digits or ._:/@+- and begins with a letter or digit")
+    return name
+
+
+def _language(tag: str) -> str:
+    if not _LANGUAGE.fullmatch(tag):
+        raise ValueError("write a language tag such as en or pt-BR")
+    return tag
+
+
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 """A size in bytes; text such as ``16MiB``, ``25 MB`` or ``1.5GiB`` is taken too."""
 
@@ -66,7 +80,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 
 Count = Annotated[int, Field(gt=0)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}$")]
+Name = Annotated[str, AfterValidator(_well_formed)]
 
 
 class _Part(BaseModel):
@@ -110,7 +124,7 @@ class Defaults(_Part):
     speech: str = "espeak"
     clone: str | None = "tone"
     transcription: str | None = None
-    language: Annotated[str, Field(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$")] = "en"
+    language: Annotated[str, AfterValidator(_language)] = "en"
 
 
 class Limits(_Part):
@@ -190,7 +204,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="VOICEGW_", env_nested_delimiter="__")
 
     server: Server = Server()
-    models: Annotated[tuple[Model, ...], Field(min_length=1)]
+    models: tuple[Model, ...]
     aliases: dict[Name, str] = Field(default_factory=dict)
     voice_aliases: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
     defaults: Defaults = Defaults()
@@ -249,13 +263,14 @@ def merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _field(entry: Any, name: str) -> Any:
-    return entry.get(name) if isinstance(entry, Mapping) else getattr(entry, name, None)
+def _field(entry: Mapping[str, Any] | Model, name: str) -> Any:
+    return entry.get(name) if isinstance(entry, Mapping) else getattr(entry, name)
 
 
 def _completed(given: dict[str, Any]) -> dict[str, Any]:
     models = given.get("models", packaged()["models"])
-    backends = {_field(model, "id"): _field(model, "backend") for model in models} if _is_list(models) else {}
+    entries = [entry for entry in models if isinstance(entry, Mapping | Model)] if _is_list(models) else []
+    backends = {str(_field(entry, "id")): _field(entry, "backend") for entry in entries}
     voices = {id_: packaged()["voice_aliases"].get(backend, {}) for id_, backend in backends.items()}
     configured = given.get("voice_aliases", {})
     return {
@@ -270,7 +285,7 @@ def _is_list(models: Any) -> bool:
     return isinstance(models, list | tuple)
 
 
-def _default_models(configured: Any, ids: list[Any]) -> Any:
+def _default_models(configured: Any, ids: list[str]) -> Any:
     """Let a built-in default model that is not configured give way to the first one that is."""
     if not isinstance(configured, Mapping) or not ids:
         return configured
@@ -281,23 +296,29 @@ def _default_models(configured: Any, ids: list[Any]) -> Any:
 def _inconsistencies(settings: Settings) -> Iterator[str]:
     """Name what is well-formed but cannot be true, each as one line that begins with the key's path."""
     ids = [model.id for model in settings.models]
-    listed = ", ".join(ids)
+    if not ids:
+        yield "models: at least one is needed"
+        return
     for index, id_ in enumerate(ids):
         if id_ in ids[:index]:
             yield f"models[{index}].id: {id_!r} is the id of another model"
-    for alias, target in settings.aliases.items():
+    for alias in settings.aliases:
         if alias in ids:
             yield f"aliases.{alias}: this is the id of a model; an alias needs a name of its own"
-        if target not in ids:
-            yield f"aliases.{alias}: there is no model {target!r} (models: {listed})"
-    for model in settings.voice_aliases:
+    for path, model in _references(settings):
         if model not in ids:
-            yield f"voice_aliases.{model}: there is no model {model!r} (models: {listed})"
-    for kind in ("speech", "clone", "transcription"):
-        target = getattr(settings.defaults, kind)
-        if target is not None and target not in ids:
-            yield f"defaults.{kind}: there is no model {target!r} (models: {listed})"
+            yield f"{path}: there is no model {model!r} (models: {', '.join(ids)})"
     yield from _pairs(settings)
+
+
+def _references(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Give every place that names a model, with the name it holds."""
+    yield from ((f"aliases.{alias}", target) for alias, target in settings.aliases.items())
+    yield from ((f"voice_aliases.{model}", model) for model in settings.voice_aliases)
+    for kind in ("speech", "clone", "transcription"):
+        model = getattr(settings.defaults, kind)
+        if model is not None:
+            yield f"defaults.{kind}", model
 
 
 def _pairs(settings: Settings) -> Iterator[str]:
