@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BACKENDS ?= espeak tone
 BIN = .venv/bin
+POETRY ?= .venv/tools/bin/poetry
 
 # .venv's own interpreter once there is one, else the first of the right version.
 FIND_PYTHON = for python in $(BIN)/python $(PYTHON) python3.13 python3.12 python3.11; do \
@@ -36,8 +37,9 @@ format: install-all
 	$(BIN)/ruff format .
 
 lock: install-all # after a change of dependencies: the lock, and the constraints that pip is pinned by
-	.venv/tools/bin/poetry lock
-	.venv/tools/bin/poetry export --all-groups --without-hashes | grep -v '^-e ' > config/constraints.txt
+	$(POETRY) lock
+	$(POETRY) export --all-groups --without-hashes > .venv/exported
+	grep -v '^-e ' .venv/exported > config/constraints.txt
 
 clean:
 	rm -rf .venv .coverage .coverage.* build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -85,9 +85,9 @@ def run(command: Sequence[str | Path], cwd: Path) -> None:
 
 
 def make_venv(path: Path, cwd: Path) -> Path:
-    """Make a virtual environment where there is none, and give its interpreter."""
+    """Make a virtual environment where there is none, or half of one, and give its interpreter."""
     python = path / "bin" / "python"
-    if not python.exists():
+    if not python.exists() or not (path / "bin" / "pip").exists():
         run([sys.executable, "-m", "venv", path], cwd)
     return python
 

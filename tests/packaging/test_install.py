@@ -90,6 +90,13 @@ def test_torch_is_looked_for_in_the_environment_itself(tmp_path: Path) -> None:
     assert install.has_torch(python)
 
 
+def test_an_environment_that_was_left_half_made_is_completed(tmp_path: Path) -> None:
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
+    python = install.make_venv(tmp_path / "venv", tmp_path)
+    told = subprocess.run([python, "-m", "pip", "--version"], capture_output=True, text=True, check=False)
+    assert told.stdout.startswith("pip "), told.stderr
+
+
 def test_a_second_call_does_nothing_until_something_changes(tree: Path, commands: list[list[str]]) -> None:
     (tree / ".venv").mkdir()
     assert install.main(["quiet", "heavy"], tree) == 0
