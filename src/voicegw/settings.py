@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -118,6 +116,10 @@ class Model(_Part):
         return ModelSpec(**{**fields, "python": str(self.python) if self.python else None})
 
 
+USUAL_MODELS: Final = (Model(id="espeak", backend="espeak", workers=2), Model(id="tone", backend="tone"))
+"""The models that are served where nobody configures any."""
+
+
 class Defaults(_Part):
     """What serves a request that names none: models by kind, the cloning model, the language."""
 
@@ -197,14 +199,13 @@ class Settings(BaseSettings):
 
     Attributes:
         aliases: Further names of models: alias to model id.
-        voice_aliases: Further names of voices: model id to language (``*`` for any) to alias to voice id. The names
-            of OpenAI's voices are filled in for models whose backend the packaged file knows.
+        voice_aliases: Further names of voices: model id to language (``*`` for any) to alias to voice id.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="VOICEGW_", env_nested_delimiter="__")
 
     server: Server = Server()
-    models: tuple[Model, ...]
+    models: tuple[Model, ...] = USUAL_MODELS
     aliases: dict[Name, str] = Field(default_factory=dict)
     voice_aliases: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
     defaults: Defaults = Defaults()
@@ -227,8 +228,8 @@ class Settings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _complete(cls, given: Any) -> Any:
-        """Fill in what depends on the models: the models themselves, their voice names, the default ones."""
-        return _completed(given) if isinstance(given, dict) else given
+        """Let a built-in default model that is not configured give way to the first one that is."""
+        return _with_defaults(given) if isinstance(given, dict) else given
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
@@ -244,15 +245,6 @@ class Settings(BaseSettings):
         return {**known, **self.aliases}
 
 
-@cache
-def packaged() -> Mapping[str, Any]:
-    """Read the configuration file that comes with the package: what holds where nobody says otherwise."""
-    import yaml
-
-    text = resources.files("voicegw").joinpath("voicegw.yaml").read_text(encoding="utf-8")
-    return dict(yaml.load(text, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))  # noqa: S506 - both are safe loaders
-
-
 def merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     """Lay one tree over another: mappings merge, everything else of ``high`` replaces what ``low`` has."""
     result = dict(low)
@@ -263,34 +255,17 @@ def merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _field(entry: Mapping[str, Any] | Model, name: str) -> Any:
-    return entry.get(name) if isinstance(entry, Mapping) else getattr(entry, name)
+def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
+    models, configured = given.get("models", USUAL_MODELS), given.get("defaults", {})
+    if not (isinstance(models, list | tuple) and isinstance(configured, Mapping)):
+        return given
+    ids = [str(_id(entry)) for entry in models]
+    usual = {"speech": "espeak" if "espeak" in ids or not ids else ids[0], "clone": "tone" if "tone" in ids else None}
+    return {**given, "defaults": {**usual, **configured}}
 
 
-def _completed(given: dict[str, Any]) -> dict[str, Any]:
-    models = given.get("models", packaged()["models"])
-    entries = [entry for entry in models if isinstance(entry, Mapping | Model)] if _is_list(models) else []
-    backends = {str(_field(entry, "id")): _field(entry, "backend") for entry in entries}
-    voices = {id_: packaged()["voice_aliases"].get(backend, {}) for id_, backend in backends.items()}
-    configured = given.get("voice_aliases", {})
-    return {
-        **given,
-        "models": models,
-        "voice_aliases": merged(voices, configured) if isinstance(configured, Mapping) else configured,
-        "defaults": _default_models(given.get("defaults", {}), list(backends)),
-    }
-
-
-def _is_list(models: Any) -> bool:
-    return isinstance(models, list | tuple)
-
-
-def _default_models(configured: Any, ids: list[str]) -> Any:
-    """Let a built-in default model that is not configured give way to the first one that is."""
-    if not isinstance(configured, Mapping) or not ids:
-        return configured
-    usual = {"speech": "espeak" if "espeak" in ids else ids[0], "clone": "tone" if "tone" in ids else None}
-    return {**usual, **configured}
+def _id(entry: Any) -> Any:
+    return entry.get("id") if isinstance(entry, Mapping) else getattr(entry, "id", None)
 
 
 def _inconsistencies(settings: Settings) -> Iterator[str]:

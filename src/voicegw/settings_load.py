@@ -219,9 +219,10 @@ def _nearest(path: str) -> str:
 
 
 def _origin(path: str, origins: Mapping[str, str]) -> str:
-    name = next(
-        (name for given, name in origins.items() if given == path or given.startswith((path + ".", path + "["))), ""
-    )
+    """Say in brackets where a value comes from; for one that is missing, where its neighbours come from."""
+    name = next((name for given, name in origins.items() if re.match(re.escape(path) + r"($|[.\[])", given)), "")
+    if not name and "." in path:
+        return _origin(path.rpartition(".")[0], origins)
     if name == "environment":
         name = _PREFIX + path.partition("[")[0].upper().replace(".", "__")
     return f" ({name})" if name else ""
