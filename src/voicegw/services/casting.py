@@ -1,0 +1,156 @@
+"""Who speaks: the voice, language and speed that a request gets from a model, and what is said about the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from voicegw.backend.manifest import ModelInfo, VoiceInfo
+from voicegw.errors import InvalidRequest
+
+OPENAI_VOICES = (
+    "alloy",
+    "ash",
+    "ballad",
+    "coral",
+    "echo",
+    "fable",
+    "onyx",
+    "nova",
+    "sage",
+    "shimmer",
+    "verse",
+    "marin",
+    "cedar",
+)
+"""The built-in voices of OpenAI, in the order of its documentation: names that clients send to any server."""
+
+VoiceAliases: TypeAlias = Mapping[str, Mapping[str, Mapping[str, str]]]
+"""Model id to language tag (or ``*``) to alias to one of the model's voices."""
+
+_LISTED_VOICES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cast:
+    """What a model is asked for.
+
+    Attributes:
+        voice: Built-in voice of the model; None where it has none.
+        language: One of the model's own tags; None = the voice's own.
+        speed: Within the model's native range; None = not to be mentioned.
+        warnings: What the client asked for and does not get, one clause each.
+    """
+
+    voice: str | None
+    language: str | None
+    speed: float | None
+    warnings: tuple[str, ...] = ()
+
+
+def closest(language: str, tags: Sequence[str]) -> str | None:
+    """Give the tag that serves ``language``: the same one, else one that extends it, else one of its base language.
+
+    Tags are compared as BCP 47 has it, without regard to case; ``_`` counts as ``-``.
+    """
+    wanted = _plain(language)
+    ranked = [(_distance(wanted, _plain(tag)), tag) for tag in tags]
+    near = [each for each in ranked if each[0] < _STRANGER]
+    return min(near, key=lambda each: each[0])[1] if near else None
+
+
+_STRANGER = 3
+
+
+def _distance(wanted: str, tag: str) -> int:
+    if tag == wanted:
+        return 0
+    if tag.startswith(f"{wanted}-"):
+        return 1
+    return 2 if tag.partition("-")[0] == wanted.partition("-")[0] else _STRANGER
+
+
+def _plain(tag: str) -> str:
+    return tag.replace("_", "-").lower()
+
+
+def speakers(info: ModelInfo, language: str | None) -> tuple[VoiceInfo, ...]:
+    """List the model's voices of a language, those with the closest tag first; all voices where nobody speaks it."""
+    if language is None:
+        return info.voices
+    wanted = _plain(language)
+    exact = tuple(voice for voice in info.voices if any(_plain(tag) == wanted for tag in voice.languages))
+    if exact:
+        return exact
+    found = tuple(voice for voice in info.voices if not voice.languages or closest(language, voice.languages))
+    return found or info.voices
+
+
+def cast(
+    model_id: str,
+    info: ModelInfo,
+    *,
+    voice: str | None,
+    language: str | None,
+    speed: float,
+    default_language: str,
+    aliases: VoiceAliases,
+) -> Cast:
+    """Choose voice, language and speed for a request.
+
+    A voice of the model wins over an alias. The language is the request's, else the voice's, else the default one.
+
+    Raises:
+        InvalidRequest: ``voice`` is neither a voice of the model nor an alias; the message lists some.
+    """
+    tag = closest(language, info.languages) if language and info.languages else language
+    chosen = _voice(model_id, info, voice, language or default_language, aliases)
+    native, clamped = _speed(info, speed)
+    lacking = (f"language {language} is not one of {model_id}, spoken all the same",) if language and not tag else ()
+    return Cast(chosen, tag or _voice_language(info, chosen, default_language), native, (*lacking, *clamped))
+
+
+def _voice(model_id: str, info: ModelInfo, voice: str | None, language: str, aliases: VoiceAliases) -> str | None:
+    known = {each.id for each in info.voices}
+    if voice is not None and voice in known:
+        return voice
+    candidates = speakers(info, language)
+    if voice is None:
+        return candidates[0].id if candidates else None
+    configured = _configured(aliases.get(model_id, {}), language, voice)
+    if configured in known:
+        return configured
+    if voice not in OPENAI_VOICES and configured is None:
+        raise InvalidRequest(_unknown_voice(model_id, info, voice), param="voice", code="voice_not_found")
+    index = OPENAI_VOICES.index(voice) if voice in OPENAI_VOICES else 0
+    return candidates[index % len(candidates)].id if candidates else None
+
+
+def _configured(table: Mapping[str, Mapping[str, str]], language: str, alias: str) -> str | None:
+    tag = closest(language, [key for key in table if key != "*"])
+    for key in (tag, "*"):
+        if key is not None and alias in table.get(key, {}):
+            return table[key][alias]
+    return None
+
+
+def _unknown_voice(model_id: str, info: ModelInfo, voice: str) -> str:
+    names = [each.id for each in info.voices][:_LISTED_VOICES]
+    more = ", ..." if len(info.voices) > len(names) else ""
+    listed = f"its voices: {', '.join(names)}{more}" if names else "it has no voices to choose from"
+    return f"Voice {voice[:100]!r} is not known to model {model_id!r}; {listed}. The OpenAI voice names work as well."
+
+
+def _voice_language(info: ModelInfo, voice: str | None, default: str) -> str | None:
+    for each in info.voices:
+        if each.id == voice and each.languages:
+            return closest(each.languages[0], info.languages) if info.languages else each.languages[0]
+    return closest(default, info.languages)
+
+
+def _speed(info: ModelInfo, speed: float) -> tuple[float | None, tuple[str, ...]]:
+    low, high = info.speed or (1.0, 1.0)
+    native = min(max(speed, low), high)
+    warnings = () if native == speed else (f"speed {speed:g} is out of this model's range, {native:g} used",)
+    return (native if info.speed and native != 1.0 else None), warnings

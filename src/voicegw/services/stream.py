@@ -1,0 +1,200 @@
+"""Several texts spoken as one stream of samples, made a few seconds ahead of whoever reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice
+from voicegw.errors import TextTooLong
+
+
+class SpeechPool(Protocol):
+    """What speech needs of a model; :class:`voicegw.engine.pool.ModelPool` is one."""
+
+    @property
+    def info(self) -> ModelInfo | None:
+        """The manifest, once it is known."""
+        ...
+
+    async def describe(self, within_s: float) -> ModelInfo:
+        """Wait for the manifest."""
+        ...
+
+    def synthesize(self, utterance: Utterance, voice: Voice | None = None) -> AsyncGenerator[SpeechEvent, None]:
+        """Speak one utterance; audio is int16."""
+        ...
+
+
+class Ahead:
+    """Samples between one writer and one reader, bounded by their number.
+
+    Args:
+        most: Samples from which on the writer waits.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._chunks: deque[NDArray[np.int16]] = deque()
+        self._room = asyncio.Event()
+        self._news = asyncio.Event()
+        self._error: BaseException | None = None
+        self.samples = 0
+        self.ended = False
+
+    async def put(self, pcm: NDArray[np.int16]) -> None:
+        """Add samples, then wait while there are too many."""
+        self._chunks.append(pcm)
+        self.samples += len(pcm)
+        self._news.set()
+        while self.samples >= self._most:
+            self._room.clear()
+            await self._room.wait()
+
+    def end(self, error: BaseException | None = None) -> None:
+        """Say that nothing more comes, and why."""
+        self.ended = True
+        self._error = error
+        self._news.set()
+
+    async def wait(self) -> None:
+        """Wait until there are samples, or there is the end; raises what the writer ended with, samples or not."""
+        while not self.samples and not self.ended:
+            self._news.clear()
+            await self._news.wait()
+        if self._error is not None:
+            raise self._error
+
+    async def take(self, most: int) -> NDArray[np.int16] | None:
+        """Give what is there, about ``most`` samples of it at most, or None at the end.
+
+        Whole chunks are given, at least one, so that more than ``most`` come only in a chunk that is longer. What the
+        writer ended with is raised after the last samples.
+        """
+        while not self._chunks and not self.ended:
+            self._news.clear()
+            await self._news.wait()
+        if not self._chunks:
+            if self._error is not None:
+                raise self._error
+            return None
+        taken = [self._chunks.popleft()]
+        size = len(taken[0])
+        while self._chunks and size + len(self._chunks[0]) <= most:
+            taken.append(self._chunks.popleft())
+            size += len(taken[-1])
+        self.samples -= size
+        self._room.set()
+        return taken[0] if len(taken) == 1 else np.concatenate(taken)
+
+
+class SpokenStream:
+    """One utterance after the other by the same model, as one stream.
+
+    The next utterance starts when the one before is done and less than ``ahead_s`` of audio waits for its reader. A
+    text that the model finds too long is split again.
+
+    Args:
+        pool: The model.
+        sample_rate: Of its audio, in Hz.
+        utterance: What all of them share; its own text is not spoken.
+        texts: What they say, in order.
+        split: Cuts a text into pieces of at most so many characters.
+        first_by: Monotonic time by which the first audio is due.
+        within_s: Seconds that an utterance may wait for its start once there has been audio.
+        ahead_s: Seconds of audio that may wait for the reader.
+    """
+
+    def __init__(
+        self,
+        pool: SpeechPool,
+        sample_rate: int,
+        utterance: Utterance,
+        texts: Sequence[str],
+        *,
+        split: Callable[[str, int], Sequence[str]],
+        first_by: float,
+        within_s: float,
+        ahead_s: float,
+    ) -> None:
+        self._pool = pool
+        self._rate = sample_rate
+        self._next = utterance
+        self._texts = deque(texts)
+        self._split = split
+        self._first_by = first_by
+        self._within_s = within_s
+        self._made = 0
+        self._begun: float | None = None
+        self.first_audio_at: float | None = None
+        self.ahead = Ahead(round(ahead_s * sample_rate))
+        self._task = asyncio.create_task(self._speak_all(), name=f"speech {utterance.meta.request_id}")
+        self._task.add_done_callback(self._ended)
+
+    @property
+    def silent(self) -> bool:
+        """Whether everything was spoken without giving a sample."""
+        return self.ahead.ended and not self._made
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is spoken, and only has to be read."""
+        return self.ahead.ended
+
+    async def aclose(self) -> None:
+        """Stop the work, wherever it is, and wait until it has; safe to call again."""
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self.ahead.end(None if task.cancelled() else task.exception())
+
+    async def _speak_all(self) -> None:
+        while self._texts:
+            text = self._texts.popleft()
+            made = self._made
+            try:
+                await self._speak(text)
+            except TextTooLong as error:
+                if self._made > made or len(text) <= 1:
+                    raise
+                self._texts.extendleft(reversed(self._pieces(text, error.fits_chars)))
+
+    def _pieces(self, text: str, fits: int) -> Sequence[str]:
+        """Split again into pieces that are shorter for sure: at most half of what did not fit, if told nothing."""
+        most = fits if 0 < fits < len(text) else len(text) // 2
+        return self._split(text, most)
+
+    async def _speak(self, text: str) -> None:
+        meta = replace(self._next.meta, start_within_s=self._start_within_s())
+        utterance = replace(self._next, text=text, meta=meta, lead_s=self._lead_s())
+        async with aclosing(self._pool.synthesize(utterance)) as events:
+            async for event in events:
+                if isinstance(event, AudioChunk) and len(event.pcm):
+                    await self._heard(event)
+                elif isinstance(event, SpeechDone):
+                    self._next = replace(utterance, continuation=event.continuation)
+
+    async def _heard(self, chunk: AudioChunk) -> None:
+        if self._begun is None:
+            self._begun = time.monotonic()
+            self.first_audio_at = chunk.at
+        self._made += len(chunk.pcm)
+        await self.ahead.put(np.asarray(chunk.pcm, np.int16))
+
+    def _start_within_s(self) -> float:
+        return self._within_s if self._begun is not None else max(0.0, self._first_by - time.monotonic())
+
+    def _lead_s(self) -> float:
+        """Give the seconds that a listener who began at the first chunk has still to hear."""
+        if self._begun is None:
+            return 0.0
+        return max(0.0, self._made / self._rate - (time.monotonic() - self._begun))
