@@ -21,6 +21,7 @@ from voicegw.backend import (
     TextTooLong,
     Utterance,
     Voice,
+    WordTiming,
 )
 from voicegw.backend.slots import SlotScheduler
 from voicegw_tone.config import MAX_CHARS, Faults, ToneConfig, speed_of
@@ -76,21 +77,21 @@ class ToneBackend:
         pace, chunks = _Pace(self._config), 0
         async with aclosing(self._scheduler.synthesize(utterance, voice)) as events:
             async for event in events:
-                if isinstance(event, AudioChunk):
+                if not isinstance(event, WordTiming):
                     _strike(faults, chunks)
+                if isinstance(event, AudioChunk):
                     await pace.wait_for(event)
                     chunks += 1
                 yield event
-        _strike(faults, chunks)
 
     def _make_scheduler(self) -> SlotScheduler[Timbre]:
         return SlotScheduler(ToneRunner(self._config), name="tone")
 
     async def _hang(self) -> None:
-        stuck = asyncio.ensure_future(self._scheduler.call(_sleep_forever))
-        await asyncio.sleep(0)  # the call is posted before this thread stops too
-        _sleep_forever()
-        await stuck
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._scheduler.call(_sleep_forever))
+            await asyncio.sleep(0)  # the call is posted before this thread stops too
+            _sleep_forever()
 
 
 class _Pace:

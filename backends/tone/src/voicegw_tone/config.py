@@ -54,7 +54,7 @@ class ToneConfig:
         for key in values:
             if key not in known:
                 raise ValueError(f"tone has no setting {key!r}; it has {', '.join(sorted(known))}")
-        if not isinstance(values.get("allow_faults", False), bool):
+        if values.get("allow_faults", False) not in (True, False):
             raise ValueError("tone: allow_faults must be true or false")
         _check(values, "slots", 1, 4096, whole=True)
         _check(values, "first_audio_ms", 0, 600_000)

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 
-ENGLISH = tuple("zero one two three four five six seven eight nine".split())
-GERMAN = tuple("null eins zwei drei vier fünf sechs sieben acht neun".split())
+ENGLISH = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+GERMAN = ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
 
 # Middles of the mel bands 8, 11, ..., 65 of a speech recogniser's 80 (slaney scale, 16 kHz, windows of 400 samples), so
-# that one band hears one word. Computed; repeat with: python backends/tone/table.py
+# that one band hears one word. Computed; repeat with: python -m voicegw_tone.table
 TABLE_HZ = (
     *(320, 440, 560, 680, 800, 880, 1000, 1120, 1280, 1440),
     *(1600, 1800, 2000, 2240, 2520, 2840, 3200, 3560, 4000, 4480),
