@@ -1,0 +1,14 @@
+"""Making any string safe to speak without moving a character."""
+
+from __future__ import annotations
+
+import re
+
+# espeak-ng reads control characters as commands (0x01 starts one that sets rate or voice), ends the text at NUL, and
+# UTF-8 has no lone surrogates. Line feed and tab are left: a blank line is a pause.
+_UNSPEAKABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def speakable(text: str) -> str:
+    """Replace what cannot be given to espeak-ng by spaces, one for one: every other character keeps its place."""
+    return _UNSPEAKABLE.sub(" ", text)
