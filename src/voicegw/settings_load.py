@@ -82,7 +82,7 @@ def load(config: Path | None = None, overrides: Mapping[str, Any] | None = None)
     origins: dict[str, str] = {}
     for layer in layers:
         values = merged(values, layer.values)
-        origins.update(dict.fromkeys(_paths(layer.values), layer.name))
+        origins.update((path, layer.name) for path, _ in leaves(layer.values))
     try:
         return Loaded(Settings(**values), path, origins)
     except ValidationError as error:
@@ -161,16 +161,16 @@ def _nested(path: list[str], value: str) -> dict[str, Any]:
     return {path[0]: _nested(path[1:], value) if len(path) > 1 else value}
 
 
-def _paths(tree: Any, prefix: str = "") -> Iterator[str]:
-    """Give the path of every leaf, as ``server.port`` or ``models[0].id``."""
+def leaves(tree: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Give every value of a tree with its path, such as ``server.port`` or ``models[0].id``; empty parts are values."""
     if isinstance(tree, Mapping) and (tree or not prefix):
         for key, value in tree.items():
-            yield from _paths(value, f"{prefix}.{key}" if prefix else str(key))
+            yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
     elif isinstance(tree, list) and tree:
         for index, value in enumerate(tree):
-            yield from _paths(value, f"{prefix}[{index}]")
+            yield from leaves(value, f"{prefix}[{index}]")
     else:
-        yield prefix
+        yield prefix, tree
 
 
 def _problems(error: ValidationError, origins: Mapping[str, str]) -> Iterator[str]:

@@ -1,0 +1,51 @@
+"""The command line: what is typed becomes calls, what goes wrong becomes one line and an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from voicegw.cli import bench, lists, say, serve
+from voicegw.cli.common import Refused
+from voicegw.errors import VoicegwError
+
+app = typer.Typer(
+    name="voicegw",
+    help="One OpenAI-compatible speech server in front of pluggable speech models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(serve.serve)
+app.command()(say.say)
+app.command()(lists.models)
+app.command()(lists.voices)
+app.command()(lists.config)
+app.command()(lists.version)
+app.add_typer(lists.backends_app, name="backends")
+app.add_typer(bench.bench_app, name="bench")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program and exit: 0 done, 1 failed, 2 asked for wrongly (a flag, a setting), 130 interrupted.
+
+    Args:
+        arguments: Instead of the process's own.
+    """
+    try:
+        app(args=list(arguments) if arguments is not None else None, prog_name="voicegw")
+    except Refused as refusal:
+        for line in refusal.lines:
+            print(f"voicegw: {line}", file=sys.stderr)  # noqa: T201 - this is where the program speaks
+        sys.exit(refusal.status)
+    except VoicegwError as error:
+        print(f"voicegw: {error.message}", file=sys.stderr)  # noqa: T201 - the same
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()  # who reads our output has gone; nobody is to be told
+        sys.exit(141)

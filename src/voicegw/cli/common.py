@@ -1,0 +1,89 @@
+"""What the commands share: settings, refusals, a server or an engine of their own to ask."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from voicegw.engine.router import Router
+    from voicegw.engine.spec import ModelSpec
+    from voicegw.settings import Settings
+    from voicegw.settings_load import Loaded
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Settings file; else VOICEGW_CONFIG, ./voicegw.yaml, ./config/voicegw.yaml."),
+]
+UrlOption = Annotated[
+    str | None, typer.Option("--url", envvar="VOICEGW_URL", help="A running server, such as http://127.0.0.1:8000.")
+]
+KeyOption = Annotated[str | None, typer.Option("--api-key", envvar="VOICEGW_API_KEY", help="Key for that server.")]
+
+
+class Refused(Exception):
+    """The program cannot do what it is asked; each line tells one reason to the person who asked."""
+
+    def __init__(self, *lines: str, status: int = 1) -> None:
+        super().__init__("\n".join(lines))
+        self.lines = lines
+        self.status = status
+
+
+def settings_from(config: Path | None, overrides: Mapping[str, Any] | None = None) -> Loaded:
+    """Load the settings; what is wrong with them is refused with exit status 2."""
+    from voicegw.settings_load import SettingsError, load
+
+    try:
+        return load(config, overrides)
+    except SettingsError as error:
+        raise Refused(*error.problems, status=2) from None
+
+
+@asynccontextmanager
+async def embedded(settings: Settings, specs: Sequence[ModelSpec]) -> AsyncGenerator[Router, None]:
+    """Run models in this program's own workers while the block runs; those that are not installed are left out."""
+    from voicegw import logs
+    from voicegw.backend import discovery
+    from voicegw.engine.router import Router
+    from voicegw.engine.supervisor import Engine
+
+    logs.configure("error", "console")
+    here = {backend.name for backend in discovery.installed()}
+    missing = {spec.id: spec.backend for spec in specs if not spec.python and spec.backend not in here}
+    engine = Engine([spec for spec in specs if spec.id not in missing], settings.limits.engine(), log_requests=False)
+    try:
+        await engine.start()
+        yield Router(engine.pools, settings.all_aliases(), missing)
+    finally:
+        await engine.close()
+
+
+def alone(spec: ModelSpec, *, load: bool) -> ModelSpec:
+    """Give a model's entry for one worker, which loads at once or only describes."""
+    return replace(spec, workers=1, devices=spec.devices[:1], preload=load)
+
+
+def endpoint(url: str, path: str) -> str:
+    """Give the address of a path below ``/v1``, whether or not ``url`` ends with it already."""
+    return f"{url.rstrip('/').removesuffix('/v1')}/v1/{path}"
+
+
+def credentials(api_key: str | None) -> dict[str, str]:
+    """Give the headers that carry the key."""
+    return {"authorization": f"Bearer {api_key}"} if api_key else {}
+
+
+def told_by(status: int, body: bytes) -> str:
+    """Give what a server says against a request, from its OpenAI error object where it sent one."""
+    import json
+
+    try:
+        return f"{json.loads(body)['error']['message']} (HTTP {status})"
+    except (ValueError, KeyError, TypeError):
+        return f"the server answered HTTP {status}"

@@ -1,0 +1,173 @@
+"""The commands that tell what there is: backends, models, voices, settings, the version."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from voicegw.cli.common import (
+    ConfigOption,
+    KeyOption,
+    Refused,
+    UrlOption,
+    alone,
+    credentials,
+    embedded,
+    endpoint,
+    settings_from,
+    told_by,
+)
+
+if TYPE_CHECKING:
+    from voicegw.backend import ModelInfo
+    from voicegw.settings import Settings
+
+CATALOGUE: Final[Mapping[str, str]] = {
+    "espeak": "espeak-ng: over a hundred languages and voices, no download",
+    "tone": "a tone per word with exact word times, for tests and load tests",
+}
+"""The backends that voicegw comes with, each a distribution of its own named ``voicegw-<name>``."""
+
+_DESCRIBE_S: Final = 30.0
+_SECRET: Final = re.compile(r"(^|_)(key|token|secret|password)s?$", re.IGNORECASE)
+
+backends_app = typer.Typer(help="The backends: what speaks.", invoke_without_command=True)
+
+
+@backends_app.callback()
+def backends(context: typer.Context) -> None:
+    """List the backends that are installed, and those that could be."""
+    if context.invoked_subcommand is not None:
+        return
+    from voicegw.backend import discovery
+
+    found = discovery.installed()
+    rows = [(each.name, each.version, each.licence, each.summary) for each in found]
+    _table(("backend", "version", "licence", "what it is"), rows)
+    absent = {name: what for name, what in CATALOGUE.items() if name not in {each.name for each in found}}
+    for name, what in absent.items():
+        typer.echo(f"not installed: {name} ({what}); make install BACKENDS={name}, or pip install voicegw-{name}")
+
+
+def models(url: UrlOption = None, api_key: KeyOption = None, config: ConfigOption = None) -> None:
+    """List the models: a server's with --url, else those of the settings."""
+    if url:
+        for entry in _asked(endpoint(url, "models"), api_key)["data"]:
+            typer.echo(entry["id"])
+        return
+    settings = settings_from(config).settings
+    infos = asyncio.run(_described(settings, [model.id for model in settings.models]))
+    backend_of = {model.id: model.backend for model in settings.models}
+    rows = [(id_, backend_of[id_], *_told(info)) for id_, info in infos.items()]
+    _table(("model", "backend", "kind", "languages", "voices", "clones", "licence"), rows)
+    for alias, model in settings.all_aliases().items():
+        typer.echo(f"{alias} = {model}")
+
+
+def voices(
+    model: Annotated[str | None, typer.Option(help="Only this model's.")] = None,
+    language: Annotated[str | None, typer.Option(help="Only those that speak it, such as es or pt-BR.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """List the voices of the models of the settings."""
+    settings = settings_from(config).settings
+    wanted = [settings.all_aliases().get(model, model)] if model else [entry.id for entry in settings.models]
+    rows = [
+        (id_, voice.id, voice.name, " ".join(voice.languages), voice.gender or "")
+        for id_, info in asyncio.run(_described(settings, wanted)).items()
+        if not isinstance(info, str)
+        for voice in info.voices
+        if not language or any(_speaks(tag, language) for tag in voice.languages or info.languages)
+    ]
+    _table(("model", "voice", "name", "languages", "gender"), rows)
+
+
+def config(config: ConfigOption = None) -> None:
+    """Show the settings that are in force, as YAML, and where each comes from that is not the default."""
+    import yaml
+
+    from voicegw.settings import Settings
+    from voicegw.settings_load import leaves
+
+    loaded = settings_from(config)
+    tree = loaded.settings.model_dump(mode="json")
+    typer.echo(f"# {loaded.file or 'no file: the defaults'}")
+    typer.echo(yaml.safe_dump(_masked(tree), sort_keys=False, allow_unicode=True), nl=False)
+    usual = dict(leaves(Settings().model_dump(mode="json")))
+    for path, value in leaves(tree):
+        if path in loaded.origins and (path not in usual or usual[path] != value):
+            typer.echo(f"# {path}: from {loaded.origins[path]}")
+
+
+def version() -> None:
+    """Show the version."""
+    from importlib import metadata
+
+    typer.echo(f"voicegw {metadata.version('voicegw')}")
+
+
+def _asked(url: str, api_key: str | None) -> Any:
+    import httpx
+
+    try:
+        answer = httpx.get(url, headers=credentials(api_key), timeout=30)
+    except httpx.TransportError as error:
+        raise Refused(f"no answer from {url}: {error}") from None
+    if answer.is_error:
+        raise Refused(told_by(answer.status_code, answer.content))
+    return answer.json()
+
+
+async def _described(settings: Settings, ids: Sequence[str]) -> dict[str, ModelInfo | str]:
+    """Have workers describe models, without loading them; what cannot be described gives the reason."""
+    from voicegw.errors import NotFound, VoicegwError
+
+    specs = [alone(model.spec(), load=False) for model in settings.models if model.id in ids]
+    if not specs:
+        raise NotFound(f"there is no model {ids[0]!r}; there are: {', '.join(each.id for each in settings.models)}")
+    found: dict[str, ModelInfo | str] = {}
+    async with embedded(settings, specs) as router:
+        for spec in specs:
+            try:
+                found[spec.id] = await router.resolve(spec.id).describe(_DESCRIBE_S)
+            except VoicegwError as error:
+                found[spec.id] = error.message
+    return found
+
+
+def _told(info: ModelInfo | str) -> tuple[str, ...]:
+    if isinstance(info, str):
+        return (info, "", "", "", "")
+    return (
+        info.kind,
+        str(len(info.languages)),
+        str(len(info.voices)),
+        "yes" if info.clones else "no",
+        info.licence,
+    )
+
+
+def _speaks(tag: str, wanted: str) -> bool:
+    tag, wanted = tag.lower(), wanted.lower()
+    return tag == wanted or tag.startswith(f"{wanted}-")
+
+
+def _masked(tree: Any, name: str = "") -> Any:
+    """Hide what is a secret by its name: a backend's parameters may hold some."""
+    if isinstance(tree, dict):
+        return {key: _masked(value, str(key)) for key, value in tree.items()}
+    if isinstance(tree, list):
+        return [_masked(value, name) for value in tree]
+    return "***" if tree is not None and name != "tls_key" and _SECRET.search(name) else tree
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print columns, as wide as what they hold: easy to read, and for cut and awk."""
+    lines = [head, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    for line in lines:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())

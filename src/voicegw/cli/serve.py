@@ -1,0 +1,38 @@
+"""``voicegw serve``."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from voicegw.cli.common import ConfigOption, Refused, settings_from
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM; then let live streams finish, unless asked a second time."""
+    given = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
+    overrides: dict[str, Any] = {"server": given} if given else {}
+    settings = settings_from(config, overrides).settings
+    from voicegw import server
+
+    def announce(url: str) -> None:
+        typer.echo(f"voicegw listens on {url}; try:\n{curl_line(url, settings.defaults.speech)}")
+
+    try:
+        status = server.run(settings, announce)
+    except server.CannotListen as error:
+        raise Refused(str(error)) from None
+    raise typer.Exit(status)
+
+
+def curl_line(url: str, model: str) -> str:
+    """Give a command that can be pasted into a shell and leaves speech in a file."""
+    body = json.dumps({"model": model, "voice": "alloy", "input": "Hello from your own machine."})
+    insecure = " -k" if url.startswith("https") else ""
+    return f"curl -s{insecure} {url}/v1/audio/speech -H 'Content-Type: application/json' -d '{body}' -o hello.mp3"
