@@ -13,6 +13,7 @@ from voicegw.api.health import health_routes
 from voicegw.api.limits import BodyLimit, Gate, Traffic
 from voicegw.api.openai.models import model_routes
 from voicegw.api.openai.speech import speech_routes
+from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
 from voicegw.engine.router import Router
 from voicegw.engine.supervisor import Engine
@@ -27,7 +28,8 @@ def create_app(settings: Settings) -> FastAPI:
     """
     engine, router = _engine(settings)
     traffic = Traffic()
-    service = SpeechService(router, _policy(settings))
+    threads = encoding_threads()
+    service = SpeechService(router, _policy(settings), threads)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
@@ -36,6 +38,7 @@ def create_app(settings: Settings) -> FastAPI:
             yield
         finally:
             await engine.close()
+            threads.shutdown(wait=False, cancel_futures=True)
 
     # No documentation pages: they would load their scripts from elsewhere.
     app = FastAPI(title="voicegw", openapi_url=None, lifespan=lifespan)

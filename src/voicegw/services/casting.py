@@ -137,7 +137,7 @@ def _configured(table: Mapping[str, Mapping[str, str]], language: str, alias: st
 
 def _unknown_voice(model_id: str, info: ModelInfo, voice: str) -> str:
     names = [each.id for each in info.voices][:_LISTED_VOICES]
-    more = ", ..." if len(info.voices) > len(names) else ""
+    more = f" and {len(info.voices) - len(names)} more" if len(info.voices) > len(names) else ""
     listed = f"its voices: {', '.join(names)}{more}" if names else "it has no voices to choose from"
     return f"Voice {voice[:100]!r} is not known to model {model_id!r}; {listed}. The OpenAI voice names work as well."
 

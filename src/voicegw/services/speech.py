@@ -6,26 +6,30 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncGenerator, Mapping
+from concurrent.futures import Executor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from voicegw.audio.encode import wav_header
-from voicegw.audio.format import DEFAULT, PCM, WAV, AudioFormat
+from voicegw.audio.format import DEFAULT, OUTPUT_RATE, PCM, WAV, AudioFormat
+from voicegw.audio.offloop import OffLoop, encoding_threads
+from voicegw.audio.pipeline import AudioPipeline
+from voicegw.audio.resample import resampled_length
 from voicegw.backend import ModelInfo, RequestMeta, Utterance
 from voicegw.errors import DeadlineExceeded, InvalidRequest
 from voicegw.services.casting import Cast, VoiceAliases, cast
 from voicegw.services.parameters import chosen
-from voicegw.services.pending import AudioPipeline, split
-from voicegw.services.stream import SpeechPool, SpokenStream
+from voicegw.services.pending import split
+from voicegw.services.stream import Piece, SpeechPool, SpokenStream
 
 _SEGMENT_CHARS = 400
 """Longest piece of text that is one utterance, where the model itself would take more: a piece is cancelled, retried
 and scheduled as a whole, and one of this length speaks for about half a minute."""
 
 _SLICE_S = 1.0
+_WAV_HEADER = 44
 _SILENCE_S = 0.1
 
 
@@ -114,6 +118,7 @@ class Speech:
         target: AudioFormat,
         rate: int,
         ignored: tuple[str, ...],
+        threads: Executor,
     ) -> None:
         self.model = model
         self.voice = casting.voice
@@ -121,20 +126,14 @@ class Speech:
         self.warnings = casting.warnings
         self.ignored = ignored
         self.first_audio_at = stream.first_audio_at
-        self.size: int | None = None
         self._stream = stream
         self._rate = rate
-        self._whole: bytes | None = None
+        self._silence = np.zeros(round(_SILENCE_S * rate) if stream.silent else 0, np.int16)
+        self._threads = threads
         if stream.silent:
             self.warnings += (f"the text gave no audio, {1000 * _SILENCE_S:.0f} ms of silence instead",)
-
-    async def settle(self) -> None:
-        """Make all bytes at once where that costs nothing: everything is spoken, and the format is not compressed."""
-        if not self._stream.complete or self.format not in (WAV, PCM):
-            return
-        data = b"".join([part async for part in self._encoded(PCM)])
-        self._whole = data if self.format is PCM else wav_header(len(data) // 2) + data
-        self.size = len(self._whole)
+        self._total = stream.made + len(self._silence) if stream.complete else None
+        self.size = _size(target, self._total, rate)
 
     async def body(self) -> AsyncGenerator[bytes, None]:
         """Give the bytes, never an empty piece; once.
@@ -142,29 +141,33 @@ class Speech:
         Raises:
             VoicegwError: The model failed mid-stream; what was given until then is not whole.
         """
-        if self._whole is not None:
-            yield self._whole
-            return
-        async with aclosing(self._encoded(self.format)) as parts:
-            async for part in parts:
-                yield part
+        with OffLoop(AudioPipeline(self._rate, self.format, total_samples=self._total), self._threads) as encoding:
+            async with aclosing(self._pieces()) as pieces:
+                async for piece in pieces:
+                    if piece.seam:
+                        encoding.seam()
+                    async with aclosing(encoding.push(piece.pcm)) as parts:
+                        async for part in parts:
+                            yield part
+            if last := await encoding.finish():
+                yield last
 
     async def aclose(self) -> None:
         """Stop the work and wait until it has stopped; safe to call again."""
         await self._stream.aclose()
 
-    async def _encoded(self, target: AudioFormat) -> AsyncGenerator[bytes, None]:
-        pipeline = AudioPipeline(self._rate, target)
-        try:
-            if self._stream.silent:
-                yield await pipeline.push(np.zeros(round(_SILENCE_S * self._rate), np.int16))
-            while (pcm := await self._stream.ahead.take(round(_SLICE_S * self._rate))) is not None:
-                if data := await pipeline.push(pcm):
-                    yield data
-            if data := await pipeline.finish():
-                yield data
-        finally:
-            pipeline.close()
+    async def _pieces(self) -> AsyncGenerator[Piece, None]:
+        if len(self._silence):
+            yield Piece(self._silence, seam=False)
+        while (piece := await self._stream.ahead.take(round(_SLICE_S * self._rate))) is not None:
+            yield piece
+
+
+def _size(target: AudioFormat, samples: int | None, rate: int) -> int | None:
+    """Give the bytes of a whole file where that is plain arithmetic."""
+    if samples is None or target not in (WAV, PCM):
+        return None
+    return 2 * resampled_length(samples, rate, OUTPUT_RATE) + (_WAV_HEADER if target is WAV else 0)
 
 
 class SpeechService:
@@ -173,11 +176,13 @@ class SpeechService:
     Args:
         router: The models.
         policy: What holds for all requests.
+        threads: Where all requests are encoded; its own where None are given.
     """
 
-    def __init__(self, router: SpeechRouter, policy: SpeechPolicy) -> None:
+    def __init__(self, router: SpeechRouter, policy: SpeechPolicy, threads: Executor | None = None) -> None:
         self._router = router
         self._policy = policy
+        self._threads = threads or encoding_threads()
 
     async def start(self, request: SpeechRequest) -> Speech:
         """Start to speak, and wait for the first audio.
@@ -217,14 +222,18 @@ class SpeechService:
         )
         try:
             await stream.ahead.wait()
-            speech = Speech(
-                stream, pool.model_id, casting, target=request.format, rate=info.sample_rate, ignored=ignored
-            )
-            await speech.settle()
         except BaseException:
             await stream.aclose()
             raise
-        return speech
+        return Speech(
+            stream,
+            pool.model_id,
+            casting,
+            target=request.format,
+            rate=info.sample_rate,
+            ignored=ignored,
+            threads=self._threads,
+        )
 
     def _check(self, text: str) -> None:
         if len(text) > self._policy.input_chars:

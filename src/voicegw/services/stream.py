@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +34,14 @@ class SpeechPool(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Samples that follow those of the piece before; ``seam`` where a new utterance begins with them."""
+
+    pcm: NDArray[np.int16]
+    seam: bool
+
+
 class Ahead:
     """Samples between one writer and one reader, bounded by their number.
 
@@ -43,16 +51,16 @@ class Ahead:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._chunks: deque[NDArray[np.int16]] = deque()
+        self._pieces: deque[Piece] = deque()
         self._room = asyncio.Event()
         self._news = asyncio.Event()
         self._error: BaseException | None = None
         self.samples = 0
         self.ended = False
 
-    async def put(self, pcm: NDArray[np.int16]) -> None:
+    async def put(self, pcm: NDArray[np.int16], *, seam: bool = False) -> None:
         """Add samples, then wait while there are too many."""
-        self._chunks.append(pcm)
+        self._pieces.append(Piece(pcm, seam))
         self.samples += len(pcm)
         self._news.set()
         while self.samples >= self._most:
@@ -73,27 +81,32 @@ class Ahead:
         if self._error is not None:
             raise self._error
 
-    async def take(self, most: int) -> NDArray[np.int16] | None:
+    async def take(self, most: int) -> Piece | None:
         """Give what is there, about ``most`` samples of it at most, or None at the end.
 
-        Whole chunks are given, at least one, so that more than ``most`` come only in a chunk that is longer. What the
-        writer ended with is raised after the last samples.
+        Whole chunks of one utterance are given, at least one, so that more than ``most`` come only in a chunk that is
+        longer. What the writer ended with is raised after the last samples.
         """
-        while not self._chunks and not self.ended:
+        while not self._pieces and not self.ended:
             self._news.clear()
             await self._news.wait()
-        if not self._chunks:
+        if not self._pieces:
             if self._error is not None:
                 raise self._error
             return None
-        taken = [self._chunks.popleft()]
-        size = len(taken[0])
-        while self._chunks and size + len(self._chunks[0]) <= most:
-            taken.append(self._chunks.popleft())
-            size += len(taken[-1])
-        self.samples -= size
+        taken = self._together(most)
+        pcm = taken[0].pcm if len(taken) == 1 else np.concatenate([piece.pcm for piece in taken])
+        self.samples -= len(pcm)
         self._room.set()
-        return taken[0] if len(taken) == 1 else np.concatenate(taken)
+        return Piece(pcm, taken[0].seam)
+
+    def _together(self, most: int) -> list[Piece]:
+        taken = [self._pieces.popleft()]
+        size = len(taken[0].pcm)
+        while self._pieces and not self._pieces[0].seam and size + len(self._pieces[0].pcm) <= most:
+            taken.append(self._pieces.popleft())
+            size += len(taken[-1].pcm)
+        return taken
 
 
 class SpokenStream:
@@ -111,6 +124,11 @@ class SpokenStream:
         first_by: Monotonic time by which the first audio is due.
         within_s: Seconds that an utterance may wait for its start once there has been audio.
         ahead_s: Seconds of audio that may wait for the reader.
+
+    Attributes:
+        ahead: What is made and not read yet.
+        made: Samples made so far.
+        first_audio_at: The worker's monotonic time of the first chunk in seconds; None where there was none yet.
     """
 
     def __init__(
@@ -132,7 +150,7 @@ class SpokenStream:
         self._split = split
         self._first_by = first_by
         self._within_s = within_s
-        self._made = 0
+        self.made = 0
         self._begun: float | None = None
         self.first_audio_at: float | None = None
         self.ahead = Ahead(round(ahead_s * sample_rate))
@@ -142,7 +160,7 @@ class SpokenStream:
     @property
     def silent(self) -> bool:
         """Whether everything was spoken without giving a sample."""
-        return self.ahead.ended and not self._made
+        return self.ahead.ended and not self.made
 
     @property
     def complete(self) -> bool:
@@ -160,15 +178,16 @@ class SpokenStream:
     async def _speak_all(self) -> None:
         while self._texts:
             text = self._texts.popleft()
-            made = self._made
+            made = self.made
             try:
                 await self._speak(text)
             except TextTooLong as error:
-                if self._made > made or len(text) <= 1:
+                if self.made > made or len(text) <= 1:
                     raise
-                self._texts.extendleft(reversed(self._pieces(text, error.fits_chars)))
+                self._texts.extendleft(reversed(self._again(text, error.fits_chars)))
+        self.ahead.end()
 
-    def _pieces(self, text: str, fits: int) -> Sequence[str]:
+    def _again(self, text: str, fits: int) -> Sequence[str]:
         """Split again into pieces that are shorter for sure: at most half of what did not fit, if told nothing."""
         most = fits if 0 < fits < len(text) else len(text) // 2
         return self._split(text, most)
@@ -176,19 +195,21 @@ class SpokenStream:
     async def _speak(self, text: str) -> None:
         meta = replace(self._next.meta, start_within_s=self._start_within_s())
         utterance = replace(self._next, text=text, meta=meta, lead_s=self._lead_s())
+        seam = True
         async with aclosing(self._pool.synthesize(utterance)) as events:
             async for event in events:
                 if isinstance(event, AudioChunk) and len(event.pcm):
-                    await self._heard(event)
+                    await self._heard(event, seam=seam)
+                    seam = False
                 elif isinstance(event, SpeechDone):
                     self._next = replace(utterance, continuation=event.continuation)
 
-    async def _heard(self, chunk: AudioChunk) -> None:
+    async def _heard(self, chunk: AudioChunk, *, seam: bool) -> None:
         if self._begun is None:
             self._begun = time.monotonic()
             self.first_audio_at = chunk.at
-        self._made += len(chunk.pcm)
-        await self.ahead.put(np.asarray(chunk.pcm, np.int16))
+        self.made += len(chunk.pcm)
+        await self.ahead.put(np.asarray(chunk.pcm, np.int16), seam=seam)
 
     def _start_within_s(self) -> float:
         return self._within_s if self._begun is not None else max(0.0, self._first_by - time.monotonic())
@@ -197,4 +218,4 @@ class SpokenStream:
         """Give the seconds that a listener who began at the first chunk has still to hear."""
         if self._begun is None:
             return 0.0
-        return max(0.0, self._made / self._rate - (time.monotonic() - self._begun))
+        return max(0.0, self.made / self._rate - (time.monotonic() - self._begun))
