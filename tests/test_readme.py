@@ -94,6 +94,12 @@ def test_the_command_that_speaks_without_a_server(tmp_path: Path) -> None:
     assert seconds(tmp_path / "hello.mp3") > 0.3
 
 
+def test_every_command_that_is_named_exists() -> None:
+    for words in sorted(set(re.findall(r"`(?:\.venv/bin/)?voicegw((?: [a-z]+)+)", TEXT))):
+        done = subprocess.run([program(), *words.split(), "--help"], capture_output=True, text=True, check=False)
+        assert f"Usage: voicegw{words} " in done.stdout, words
+
+
 def test_the_configuration_is_valid() -> None:
     (shown,) = [yaml.safe_load(body) for kind, body in BLOCKS if kind == "yaml"]
     assert Settings(**shown).models[1].parameters == {"first_audio_ms": 200, "slots": 2}
