@@ -35,6 +35,10 @@ class Ticket:
         self._turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.left = False
 
+    def left_s(self) -> float:
+        """Give the seconds until the deadline, not below 0."""
+        return max(0.0, self.joined + self.meta.start_within_s - self._admission.now())
+
     async def turn(self) -> float:
         """Wait for a slot and give the seconds waited.
 
@@ -42,7 +46,7 @@ class Ticket:
             DeadlineExceeded: ``start_within_s`` passed first; the place is given up.
         """
         try:
-            async with asyncio.timeout(max(0.0, self.joined + self.meta.start_within_s - self._admission.now())):
+            async with asyncio.timeout(self.left_s()):
                 await self._turn
         except TimeoutError:
             self.leave()
@@ -95,13 +99,13 @@ class Admission:
     """The slots of one worker and the queue before them.
 
     Args:
-        slots: Utterances that run at the same time.
+        slots: Utterances that run at the same time, at least 1.
         queue_per_slot: Newcomers that may wait, per slot.
         now: Monotonic clock in seconds.
     """
 
     def __init__(self, slots: int, queue_per_slot: int, now: Callable[[], float] = time.monotonic) -> None:
-        self.slots = slots
+        self.slots = max(1, slots)
         self.running = 0
         self.waiting = 0
         self.now = now
@@ -114,16 +118,18 @@ class Admission:
 
     def resize(self, slots: int) -> None:
         """Set the number of slots, once the model knows it."""
-        self.slots = slots
+        self.slots = max(1, slots)
         self._pump()
 
     def estimate_s(self) -> float:
         """Seconds until a newcomer would find a slot, from the mean service time; 1 to 60."""
-        wait = math.ceil((self.waiting + 1) * self._service_s / max(1, self.slots))
+        wait = math.ceil((self.waiting + 1) * self._service_s / self.slots)
         return min(max(float(wait), _RETRY_MIN_S), _RETRY_MAX_S)
 
     def join(self, meta: RequestMeta, lead_s: float = 0.0) -> Ticket:
-        """Take a place in the queue; the utterance of a request that ran before passes all newcomers.
+        """Take a place in the queue; the next utterance of a request that ran before passes all newcomers.
+
+        One of them: a request that has an utterance waiting queues up with the newcomers for any further one.
 
         Args:
             meta: Whose utterance it is.
@@ -133,7 +139,7 @@ class Admission:
             Overloaded: The queue is full.
         """
         ticket = Ticket(self, meta, self.now())
-        if meta.request_id in self._known:
+        if self._continues(meta.request_id):
             heapq.heappush(self._next, (ticket.joined + lead_s, next(self._order), ticket))
         elif self.running >= self.slots and self.waiting >= self._queue_per_slot * self.slots:
             raise Overloaded(
@@ -155,6 +161,9 @@ class Admission:
         self.running -= 1
         self._service_s += _EWMA * (self.now() - ticket.granted_at - self._service_s)
         self._pump()
+
+    def _continues(self, request_id: str) -> bool:
+        return request_id in self._known and all(t.meta.request_id != request_id for _, _, t in self._next)
 
     def _pump(self) -> None:
         while self.running < self.slots and (ticket := self._pop()) is not None:

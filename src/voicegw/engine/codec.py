@@ -11,7 +11,17 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 import numpy as np
 from numpy.typing import NDArray
 
-from voicegw.backend import AudioChunk, BackendFailed, Pcm, SpeechDone, SpeechEvent, Voice, VoiceSample, WordTiming
+from voicegw.backend import (
+    AudioChunk,
+    BackendFailed,
+    ModelInfo,
+    Pcm,
+    SpeechDone,
+    SpeechEvent,
+    Voice,
+    VoiceSample,
+    WordTiming,
+)
 from voicegw.engine.wire import PIECE
 
 T = TypeVar("T")
@@ -27,7 +37,7 @@ def plain(value: Any) -> Any:
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (tuple, list)):
         return [plain(v) for v in value]
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 _HINTS: dict[Any, dict[str, Any]] = {}
@@ -43,7 +53,8 @@ def build(cls: type[T], fields: Mapping[str, Any]) -> T:
     """Make a dataclass of the contract from plain values; fields that this version does not know are left out.
 
     Raises:
-        TypeError: A field is missing or has the wrong shape.
+        TypeError: A field is missing, or of another type than it is declared.
+        ValueError: A field is none of its enumeration.
     """
     if not isinstance(fields, Mapping):
         raise TypeError(f"{cls.__name__} is made from a mapping, not {type(fields).__name__}")
@@ -52,21 +63,47 @@ def build(cls: type[T], fields: Mapping[str, Any]) -> T:
 
 
 def _value(hint: Any, value: Any) -> Any:
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (types.UnionType, Union):
-        return None if value is None else _value(next(a for a in args if a is not type(None)), value)
-    if origin is tuple:
-        inner = args[:1] * len(value) if args[-1] is Ellipsis else args
-        return tuple(_value(a, v) for a, v in zip(inner, value, strict=True))
-    if origin is Literal:
-        if value not in args:
-            raise TypeError(f"{value!r} is none of {args}")
-        return value
+    origin = get_origin(hint)
+    if origin is not None:
+        return _composite(origin, get_args(hint), value)
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return build(hint, value)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return hint(value)
+    if hint is float and type(value) is int:
+        return float(value)
+    if hint in _SCALARS and type(value) is not hint:
+        raise TypeError(f"a {type(value).__name__} where a {hint.__name__} belongs")
     return value
+
+
+_SCALARS = (str, int, float, bool, bytes)
+
+
+def _composite(origin: Any, args: tuple[Any, ...], value: Any) -> Any:
+    if origin in (types.UnionType, Union):
+        return None if value is None else _value(next(a for a in args if a is not type(None)), value)
+    if origin is Literal:
+        if value not in args:
+            raise TypeError(f"{value!r} is none of {args}")
+        return value
+    if not isinstance(value, (list, tuple) if origin is tuple else origin):
+        raise TypeError(f"a {type(value).__name__} where a {origin.__name__} belongs")
+    return _tuple(args, value) if origin is tuple else value
+
+
+def _tuple(args: tuple[Any, ...], value: list[Any] | tuple[Any, ...]) -> tuple[Any, ...]:
+    inner = args[:1] * len(value) if args[-1] is Ellipsis else args
+    return tuple(_value(a, v) for a, v in zip(inner, value, strict=True))
+
+
+def checked(info: Any) -> ModelInfo:
+    """Give an adapter's manifest as the gateway will read it.
+
+    Raises:
+        TypeError: It is no manifest, or a field has another type than declared.
+    """
+    return build(ModelInfo, plain(info))
 
 
 def s16(pcm: Pcm) -> NDArray[np.int16]:
@@ -94,7 +131,7 @@ def speech_parts(event: SpeechEvent, at: float) -> list[list[Any]]:
         data = memoryview(s16(event.pcm).astype("<i2", copy=False).tobytes())
         return [["audio", at, bytes(data[i : i + PIECE])] for i in range(0, len(data), PIECE)]
     if isinstance(event, WordTiming):
-        return [["word", event.start, event.end, event.char_start, event.char_end]]
+        return [["word", int(event.start), int(event.end), int(event.char_start), int(event.char_end)]]
     raise BackendFailed(f"the model gave a {type(event).__name__}, which is no speech event")
 
 

@@ -59,7 +59,8 @@ class VoiceCache:
             self._evict()
 
     def forget(self, key: str) -> None:
-        """Drop a voice; requests that speak with it now keep it."""
+        """Drop a voice, be it still on its way; requests that speak with it now keep it."""
+        self._flights.pop(key, None)
         entry = self._entries.pop(key, None)
         if entry is not None:
             self.nbytes -= entry.prepared.nbytes
@@ -84,9 +85,13 @@ class VoiceCache:
             flight.exception()  # read, so that no warning comes when nobody else waited
             raise
         finally:
-            del self._flights[key]
+            wanted = self._flights.get(key) is flight  # nobody said meanwhile to forget it
+            if wanted:
+                del self._flights[key]
             if not flight.done():  # success, or the leader was cancelled and another takes over
                 flight.set_result(None)
+        if not wanted:
+            return _Entry(prepared)
         entry = self._entries[key] = _Entry(prepared)
         self.nbytes += prepared.nbytes
         entry.pins += 1

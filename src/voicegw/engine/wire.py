@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,9 +37,12 @@ def encode(frame: Sequence[Any]) -> bytes:
     """Serialise a frame with its length.
 
     Raises:
-        WireError: It is over :data:`MAX_FRAME` bytes.
+        WireError: It is over :data:`MAX_FRAME` bytes, or holds what has no wire form.
     """
-    body: bytes = msgpack.packb(frame, unicode_errors="surrogatepass")
+    try:
+        body: bytes = msgpack.packb(frame, unicode_errors="surrogatepass")
+    except (TypeError, ValueError, OverflowError) as error:
+        raise WireError(f"a frame that cannot be encoded: {error}") from error
     if len(body) > MAX_FRAME:
         raise WireError(f"a frame of {len(body)} bytes is over the limit of {MAX_FRAME}")
     return _LENGTH.pack(len(body)) + body
@@ -249,9 +253,10 @@ def parse_address(address: str) -> tuple[str, str]:
     Raises:
         WireError: It is neither.
     """
-    parts = urlsplit(address)
-    if parts.scheme == "unix" and parts.path and not parts.netloc:
-        return "unix", parts.path
-    if parts.scheme == "tcp" and parts.hostname and parts.port is not None:
-        return "tcp", f"{parts.hostname}:{parts.port}"
+    with suppress(ValueError):  # a port that is no number
+        parts = urlsplit(address)
+        if parts.scheme == "unix" and parts.path and not parts.netloc:
+            return "unix", parts.path
+        if parts.scheme == "tcp" and parts.hostname and parts.port is not None:
+            return "tcp", f"{parts.hostname}:{parts.port}"
     raise WireError(f"not a worker address: {address!r} (unix:///path or tcp://host:port)")
