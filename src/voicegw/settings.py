@@ -146,6 +146,7 @@ class Limits(_Part):
         worker_ping_s: Seconds between two pings to a worker.
         worker_hang_s: Seconds without an answer after which a worker is replaced.
         load_s: Seconds that a model may take to load.
+        stall_s: Seconds that a model may pause in the middle of its audio.
         restart_base_s: First pause before a crashed worker is started again; doubled at each further crash.
         restart_max_s: Longest pause between two starts.
         crashes: Crashes within ``crash_window_s`` seconds after which a model rests for ``restart_max_s``.
@@ -165,6 +166,7 @@ class Limits(_Part):
     worker_ping_s: Seconds = 2.5
     worker_hang_s: Seconds = 10.0
     load_s: Seconds = 600.0
+    stall_s: Seconds = 60.0
     restart_base_s: Seconds = 0.1
     restart_max_s: Seconds = 60.0
     crashes: Count = 5
@@ -180,6 +182,7 @@ class Limits(_Part):
             ping_s=self.worker_ping_s,
             hang_s=self.worker_hang_s,
             load_s=self.load_s,
+            stall_s=self.stall_s,
             restart_base_s=self.restart_base_s,
             restart_max_s=self.restart_max_s,
             crashes=self.crashes,

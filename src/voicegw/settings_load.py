@@ -108,12 +108,15 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: {getattr(error, 'strerror', None) or 'is not UTF-8 text'}") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not UTF-8 text") from None
+    except yaml.MarkedYAMLError as error:
+        where = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise SettingsError(f"{path}{where}: is not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise SettingsError(f"{path}{where}: is not YAML: {getattr(error, 'problem', None) or error}") from None
+        raise SettingsError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(tree, dict | None) or any(not isinstance(key, str) for key in tree or ()):
         raise SettingsError(f"{path}: must hold keys and values, such as 'server: {{port: 8000}}'")
     return tree or {}

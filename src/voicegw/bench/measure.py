@@ -47,6 +47,16 @@ class Take:
         """Seconds from the worker's first chunk to the client's first sample; None where nobody says."""
         return self.pieces[0][0] - self.made if self.pieces and self.made is not None else None
 
+    @property
+    def total_s(self) -> float:
+        """Seconds from sending to the end."""
+        return self.ended - self.sent
+
+    @property
+    def rtf(self) -> float | None:
+        """Seconds per second of audio; None where no audio came."""
+        return self.total_s / self.audio_s if self.pieces else None
+
 
 class AudioCounter:
     """Turns the bytes of a body into seconds of audio, by the format's bit rate (exact for WAV and PCM)."""
@@ -99,6 +109,11 @@ def percentile(values: Iterable[float], share: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
+def mean(values: Sequence[float]) -> float:
+    """Give the arithmetic mean; 0 where there are none."""
+    return sum(values) / len(values) if values else 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Spread:
     """Percentiles of one quantity; nan where nothing was measured."""
@@ -108,9 +123,9 @@ class Spread:
     p99: float
 
     @classmethod
-    def of(cls, values: Iterable[float], scale: float = 1.0) -> Spread:
-        """Give the percentiles of values, each times ``scale``."""
-        known = [value * scale for value in values]
+    def of(cls, values: Iterable[float | None], scale: float = 1.0) -> Spread:
+        """Give the percentiles of values, each times ``scale``; None where nothing was measured is left out."""
+        known = [value * scale for value in values if value is not None]
         return cls(*(percentile(known, share) for share in (0.5, 0.95, 0.99)))
 
 
@@ -146,13 +161,13 @@ def summarise(takes: Sequence[Take], wall_s: float) -> Summary:
         wall_s=wall_s,
         requests_per_s=len(good) / wall_s if wall_s > 0 else math.nan,
         audio_s=sum(take.audio_s for take in good),
-        ttfa_ms=Spread.of((take.ttfa_s for take in good if take.ttfa_s is not None), 1000),
-        gateway_ms=Spread.of((take.gateway_s for take in good if take.gateway_s is not None), 1000),
-        total_ms=Spread.of((take.ended - take.sent for take in good), 1000),
-        rtf=Spread.of((take.ended - take.sent) / take.audio_s for take in good if take.audio_s),
+        ttfa_ms=Spread.of([take.ttfa_s for take in good], 1000),
+        gateway_ms=Spread.of([take.gateway_s for take in good], 1000),
+        total_ms=Spread.of([take.total_s for take in good], 1000),
+        rtf=Spread.of([take.rtf for take in good]),
         underruns=sum(each.underruns for each in played),
         requests_with_underruns=sum(each.underruns > 0 for each in played),
         stalled_s=sum(each.stalled_s for each in played),
-        bytes_per_answer=sum(take.size for take in good) / len(good) if good else 0.0,
-        pieces_per_answer=sum(len(take.pieces) for take in good) / len(good) if good else 0.0,
+        bytes_per_answer=mean([take.size for take in good]),
+        pieces_per_answer=mean([len(take.pieces) for take in good]),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import typer
 
-from voicegw.cli import bench, lists, say, serve
+from voicegw.cli import backends, bench, lists, say, serve
 from voicegw.cli.common import Refused
 from voicegw.errors import VoicegwError
 
@@ -25,7 +25,7 @@ app.command()(lists.models)
 app.command()(lists.voices)
 app.command()(lists.config)
 app.command()(lists.version)
-app.add_typer(lists.backends_app, name="backends")
+app.add_typer(backends.backends_app, name="backends")
 app.add_typer(bench.bench_app, name="bench")
 
 

@@ -164,9 +164,9 @@ def _told(report: dict[str, Any]) -> str:
         f"silence      {measured['stalled_s']:.2f} s of {measured['audio_s']:.1f} s of audio",
     ]
     if cost := report["server"]:
+        gateway, workers = cost["gateway_cpu_ms_per_request"], cost["workers_cpu_ms_per_request"]
         lines += [
-            f"CPU/request  {cost['gateway_cpu_ms_per_request']:.2f} ms gateway, "
-            f"{cost['workers_cpu_ms_per_request']:.2f} ms below it",
+            f"CPU/request  {gateway:.2f} ms gateway, {workers:.2f} ms below it",
             f"memory       {cost['gateway_rss_mb']:.0f} MB gateway, {cost['tree_rss_mb']:.0f} MB with all below it",
         ]
     lines.append(f"load average {' '.join(map(str, report['load_average']))}")

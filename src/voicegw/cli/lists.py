@@ -1,10 +1,10 @@
-"""The commands that tell what there is: backends, models, voices, settings, the version."""
+"""The commands that tell what there is: models, voices, settings, the version."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -19,6 +19,7 @@ from voicegw.cli.common import (
     embedded,
     endpoint,
     settings_from,
+    table,
     told_by,
 )
 
@@ -26,31 +27,8 @@ if TYPE_CHECKING:
     from voicegw.backend import ModelInfo
     from voicegw.settings import Settings
 
-CATALOGUE: Final[Mapping[str, str]] = {
-    "espeak": "espeak-ng: over a hundred languages and voices, no download",
-    "tone": "a tone per word with exact word times, for tests and load tests",
-}
-"""The backends that voicegw comes with, each a distribution of its own named ``voicegw-<name>``."""
-
 _DESCRIBE_S: Final = 30.0
 _SECRET: Final = re.compile(r"(^|_)(key|token|secret|password)s?$", re.IGNORECASE)
-
-backends_app = typer.Typer(help="The backends: what speaks.", invoke_without_command=True)
-
-
-@backends_app.callback()
-def backends(context: typer.Context) -> None:
-    """List the backends that are installed, and those that could be."""
-    if context.invoked_subcommand is not None:
-        return
-    from voicegw.backend import discovery
-
-    found = discovery.installed()
-    rows = [(each.name, each.version, each.licence, each.summary) for each in found]
-    _table(("backend", "version", "licence", "what it is"), rows)
-    absent = {name: what for name, what in CATALOGUE.items() if name not in {each.name for each in found}}
-    for name, what in absent.items():
-        typer.echo(f"not installed: {name} ({what}); make install BACKENDS={name}, or pip install voicegw-{name}")
 
 
 def models(url: UrlOption = None, api_key: KeyOption = None, config: ConfigOption = None) -> None:
@@ -63,7 +41,7 @@ def models(url: UrlOption = None, api_key: KeyOption = None, config: ConfigOptio
     infos = asyncio.run(_described(settings, [model.id for model in settings.models]))
     backend_of = {model.id: model.backend for model in settings.models}
     rows = [(id_, backend_of[id_], *_told(info)) for id_, info in infos.items()]
-    _table(("model", "backend", "kind", "languages", "voices", "clones", "licence"), rows)
+    table(("model", "backend", "kind", "languages", "voices", "clones", "licence"), rows)
     for alias, model in settings.all_aliases().items():
         typer.echo(f"{alias} = {model}")
 
@@ -83,7 +61,7 @@ def voices(
         for voice in info.voices
         if not language or any(_speaks(tag, language) for tag in voice.languages or info.languages)
     ]
-    _table(("model", "voice", "name", "languages", "gender"), rows)
+    table(("model", "voice", "name", "languages", "gender"), rows)
 
 
 def config(config: ConfigOption = None) -> None:
@@ -163,11 +141,3 @@ def _masked(tree: Any, name: str = "") -> Any:
     if isinstance(tree, list):
         return [_masked(value, name) for value in tree]
     return "***" if tree is not None and name != "tls_key" and _SECRET.search(name) else tree
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print columns, as wide as what they hold: easy to read, and for cut and awk."""
-    lines = [head, *rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    for line in lines:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
