@@ -41,7 +41,7 @@ def create_app(settings: Settings) -> FastAPI:
             threads.shutdown(wait=False, cancel_futures=True)
 
     # No documentation pages: they would load their scripts from elsewhere.
-    app = FastAPI(title="voicegw", openapi_url=None, lifespan=lifespan)
+    app = FastAPI(title="voicegw", openapi_url=None, redirect_slashes=False, lifespan=lifespan)
     app.state.engine, app.state.traffic, app.state.router = engine, traffic, router
     errors.install(app)
     app.add_middleware(BodyLimit, most=settings.limits.json_bytes)
