@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Protocol
+from typing import Literal, Protocol
 
 import av
 import numpy as np
@@ -48,7 +48,7 @@ class _Recipe:
     """How FFmpeg makes one format: muxer and codec, the codec's sample type, the options of both."""
 
     muxer: str
-    codec: str
+    codec: Literal["libmp3lame", "libopus", "aac", "flac"]
     samples: str
     muxer_options: dict[str, str] = field(default_factory=dict)
     codec_options: dict[str, str] = field(default_factory=dict)
@@ -208,6 +208,10 @@ class CodecEncoder:
         self._release()
         self._sink.take()
 
+    def __del__(self) -> None:
+        # PyAV's container and stream hold each other: without this, a codec waits for the collector, up to 2.5 MB each.
+        self._release()
+
     def _opened(self) -> tuple[OutputContainer, AudioStream]:
         if self._ended:
             raise ValueError("The stream has ended.")
@@ -226,8 +230,6 @@ def _open(target: AudioFormat, sink: _Sink) -> tuple[OutputContainer, AudioStrea
     recipe = _RECIPES[target]
     container = av.open(sink, "w", format=recipe.muxer, options={**_COMMON, **recipe.muxer_options})
     stream = container.add_stream(recipe.codec, rate=OUTPUT_RATE, options=recipe.codec_options)
-    if not isinstance(stream, AudioStream):
-        raise TypeError(f"{recipe.codec} is not an audio codec.")
     stream.layout = "mono"
     stream.format = recipe.samples
     if target is not FLAC:
