@@ -28,8 +28,12 @@ def utterance(text: str = "a", *, words: bool = False, lead_s: float = 0.0, **sc
 
 def whole(spoken: Utterance) -> NDArray[np.int16]:
     """Give all the audio of an utterance, computed at once: depends on its text and on nothing else."""
-    n = int(spoken.parameters.get("steps", 3)) * STEP
-    return ((np.arange(n) * 7 + sum(spoken.text.encode())) % 30_000).astype(np.int16)
+    return _audio(spoken, 0, int(spoken.parameters.get("steps", 3)))
+
+
+def _audio(spoken: Utterance, first: int, last: int) -> NDArray[np.int16]:
+    at = np.arange(first * STEP, last * STEP)
+    return ((at * 7 + sum(spoken.text.encode())) % 30_000).astype(np.int16)
 
 
 @dataclass(slots=True)
@@ -66,7 +70,7 @@ class ScriptedRunner:
     fail_close: Exception | None = None
     seats: dict[int, Seat] = field(default_factory=dict)
     gate: threading.Event = field(default_factory=threading.Event)
-    inside: threading.Event = field(default_factory=threading.Event)
+    standing: threading.Event = field(default_factory=threading.Event)
     _owed: list[SlotEvent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -86,8 +90,10 @@ class ScriptedRunner:
     def step(self, plan: StepPlan) -> Sequence[SlotEvent]:
         """Do the plan, in its order."""
         self.threads.add(threading.get_ident())
-        self.inside.set()
-        assert self.gate.wait(20), "nobody opened the gate"
+        if not self.gate.is_set():
+            self.standing.set()
+            assert self.gate.wait(20), "nobody opened the gate"
+            self.standing.clear()
         self.plans.append(plan)
         events = [event for slot, share in plan.prefill for event in self._prefill(self.seats[slot], share)]
         events += [event for slot in plan.decode for event in self._decode(self.seats[slot], slot in plan.render)]
@@ -138,7 +144,7 @@ class ScriptedRunner:
         now = min(seat.decoded, total)
         if now == seat.rendered:
             return []  # one step past the end, planned before the end was known
-        pcm = whole(seat.utterance)[seat.rendered * STEP : now * STEP]
+        pcm = _audio(seat.utterance, seat.rendered, now)
         words = tuple(WordTiming(k * STEP, (k + 1) * STEP, 0, 1) for k in range(seat.rendered, now))
         seat.rendered = now
         done = SpeechDone() if now == total else None

@@ -79,24 +79,28 @@ class SlotLimits:
 class SlotRunner(Protocol[V_contra]):
     """A model with room for several utterances at once. Every method is called from one and the same thread.
 
-    Attributes:
-        slots: How many fit into memory; :func:`calibrate` tells how many to use.
-        sample_rate: Hz of the audio it gives.
-        step_s: Seconds of audio that one decode step stands for.
-        first_render: Steps before the first audio of an utterance.
+    The properties may be plain attributes; they are read once.
     """
 
     @property
-    def slots(self) -> int: ...
+    def slots(self) -> int:
+        """How many utterances fit into memory; :func:`calibrate` tells how many of them to use."""
+        ...
 
     @property
-    def sample_rate(self) -> int: ...
+    def sample_rate(self) -> int:
+        """Hz of the audio it gives."""
+        ...
 
     @property
-    def step_s(self) -> float: ...
+    def step_s(self) -> float:
+        """Seconds of audio that one decode step stands for."""
+        ...
 
     @property
-    def first_render(self) -> int: ...
+    def first_render(self) -> int:
+        """Decode steps before the first audio of an utterance."""
+        ...
 
     def open(self, slot: int, ticket: int, utterance: Utterance, voice: V_contra | None) -> int:
         """Seat an utterance in a free slot and give the number of positions to prefill, 0 for none.

@@ -213,7 +213,7 @@ class SlotScheduler(Generic[V]):
             self._post(self._over)
 
     def _turn(self) -> None:
-        while not self._inbox.empty():
+        while not self._stopping and not self._inbox.empty():
             self._inbox.get()()
         while not self._stopping and (ticket := self._schedule.seat()) is not None:
             self._open(ticket)
