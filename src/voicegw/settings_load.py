@@ -117,9 +117,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}{where}: is not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: is not YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(tree, dict | None) or any(not isinstance(key, str) for key in tree or ()):
+    if not _is_tree(tree):
         raise SettingsError(f"{path}: must hold keys and values, such as 'server: {{port: 8000}}'")
     return tree or {}
+
+
+def _is_tree(tree: Any) -> bool:
+    return tree is None or (isinstance(tree, dict) and all(isinstance(key, str) for key in tree))
 
 
 def _dotenv() -> dict[str, str]:

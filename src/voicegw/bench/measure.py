@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from voicegw.audio.format import WAV, AudioFormat
 
@@ -154,20 +155,25 @@ def summarise(takes: Sequence[Take], wall_s: float) -> Summary:
     """Sum up requests that took ``wall_s`` seconds in all; times are of those that succeeded."""
     good = [take for take in takes if take.outcome == "ok"]
     played = [playback(take.pieces) for take in good]
+    dry = [playing.underruns for playing in played]
+
+    def each(name: str) -> list[Any]:
+        return [getattr(take, name) for take in good]
+
     return Summary(
         requests=len(takes),
         ok=len(good),
         outcomes=dict(Counter(take.outcome for take in takes)),
         wall_s=wall_s,
-        requests_per_s=len(good) / wall_s if wall_s > 0 else math.nan,
-        audio_s=sum(take.audio_s for take in good),
-        ttfa_ms=Spread.of([take.ttfa_s for take in good], 1000),
-        gateway_ms=Spread.of([take.gateway_s for take in good], 1000),
-        total_ms=Spread.of([take.total_s for take in good], 1000),
-        rtf=Spread.of([take.rtf for take in good]),
-        underruns=sum(each.underruns for each in played),
-        requests_with_underruns=sum(each.underruns > 0 for each in played),
-        stalled_s=sum(each.stalled_s for each in played),
-        bytes_per_answer=mean([take.size for take in good]),
-        pieces_per_answer=mean([len(take.pieces) for take in good]),
+        requests_per_s=len(good) / wall_s,
+        audio_s=sum(each("audio_s")),
+        ttfa_ms=Spread.of(each("ttfa_s"), 1000),
+        gateway_ms=Spread.of(each("gateway_s"), 1000),
+        total_ms=Spread.of(each("total_s"), 1000),
+        rtf=Spread.of(each("rtf")),
+        underruns=sum(dry),
+        requests_with_underruns=len(dry) - dry.count(0),
+        stalled_s=sum(playing.stalled_s for playing in played),
+        bytes_per_answer=mean(each("size")),
+        pieces_per_answer=mean([len(pieces) for pieces in each("pieces")]),
     )
