@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from typing import Literal
+from typing import Any, Literal
 
 from voicegw.backend.conformance.check import Failure
 from voicegw.backend.conformance.stage import Model, is_audio
@@ -55,9 +55,10 @@ async def _cancelled(model: Model, listening: object, moment: asyncio.Event) -> 
     task: asyncio.Task[None] = asyncio.create_task(listening)
     try:
         async with asyncio.timeout(model.bounds.stall_s):
-            await _either(task, moment)
+            await done_or(task, moment)
     except TimeoutError:
         task.cancel()
+        await asyncio.wait({task}, timeout=model.bounds.stall_s)
         raise Failure(f"no audio came within {model.bounds.stall_s:g} s") from None
     if task.done():
         task.result()
@@ -68,7 +69,8 @@ async def _cancelled(model: Model, listening: object, moment: asyncio.Event) -> 
     return True
 
 
-async def _either(task: asyncio.Task[None], moment: asyncio.Event) -> None:
+async def done_or(task: asyncio.Task[Any], moment: asyncio.Event) -> None:
+    """Wait until a task is done or a moment has come."""
     reached = asyncio.create_task(moment.wait())
     try:
         await asyncio.wait({task, reached}, return_when=asyncio.FIRST_COMPLETED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from voicegw.backend.conformance.cancelling import done_or
 from voicegw.backend.conformance.stage import Model
 from voicegw.backend.conformance.take import Take
 
@@ -13,6 +14,15 @@ async def speak_together(model: Model, texts: list[str]) -> list[Take]:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(model.speak(text)) for text in texts]
     return [task.result() for task in tasks]
+
+
+async def under_way(model: Model, many: int) -> list[asyncio.Task[Take]]:
+    """Let many long utterances begin; give them once all are heard, or failed before."""
+    takes = [Take(model.info.sample_rate) for _ in range(many)]
+    tasks = [asyncio.create_task(model.listen(model.utterance(model.long), take)) for take in takes]
+    for task, take in zip(tasks, takes, strict=True):
+        await done_or(task, take.heard)
+    return tasks
 
 
 async def crowd_starts_together(model: Model) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
-from contextlib import suppress
 from typing import Any
 
 from voicegw.backend import discovery
@@ -71,7 +70,7 @@ async def run_checks(
                 if report is not None:
                     report(results[-1])
     finally:
-        await _discard(stage)
+        await stage.close()
     return results
 
 
@@ -127,15 +126,8 @@ async def _run(each: Check, stage: Stage) -> CheckResult:
     except Exception as error:  # noqa: BLE001 - whatever an adapter raises is what the check found
         passed, message = False, f"{type(error).__name__}: {_first(error)}"
     if not passed:
-        await _discard(stage)
+        await stage.close()
     return CheckResult(each.name, passed, message, time.perf_counter() - begun, applicable)
-
-
-async def _discard(stage: Stage) -> None:
-    """Close the shared model; how closing goes is the subject of checks of its own."""
-    with suppress(Exception):
-        async with asyncio.timeout(stage.bounds.stall_s):
-            await stage.close()
 
 
 def _first(error: BaseException) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing
 
 from voicegw.backend.conformance.check import Failure, NotApplicable, applies, check, require
-from voicegw.backend.conformance.crowd import crowd_starts_together, speak_together
+from voicegw.backend.conformance.crowd import crowd_starts_together, speak_together, under_way
 from voicegw.backend.conformance.stage import SENTENCE, SHORT, Model, Stage, is_audio
 from voicegw.backend.conformance.take import Take, next_event, record
 
@@ -45,10 +45,10 @@ async def slow_listener_delays_nobody(stage: Stage) -> None:
 async def repeats_itself_as_claimed(stage: Stage) -> None:
     """The same seeded request twice is equal, or without that claim at least about as long."""
     model = await stage.model()
-    first, second = await model.speak(), await model.speak()
+    first, second = await model.speak(model.long), await model.speak(model.long)
     if model.info.determinism == "none":
         ratio = max(first.seconds, second.seconds) / max(1e-9, min(first.seconds, second.seconds))
-        require(ratio <= _FACTOR, f"one sentence lasts {first.seconds:.2f} s and then {second.seconds:.2f} s")
+        require(ratio <= _FACTOR, f"one text lasts {first.seconds:.2f} s and then {second.seconds:.2f} s")
     else:
         require(first.sounds_like(second), f"determinism is {model.info.determinism}, a repetition differs")
 
@@ -80,7 +80,7 @@ async def seeds_fix_the_noise(stage: Stage) -> None:
 async def error_stays_alone(stage: Stage) -> None:
     """A request that fails takes no other with it: those beside it end well, and so does the next."""
     model = await stage.model()
-    neighbours = [asyncio.create_task(model.speak(model.long)) for _ in range(min(model.slots, _SOME) - 1)]
+    neighbours = await under_way(model, min(model.slots, _SOME) - 1)
     try:
         provoked = [await _provoke(model, kind) for kind in ("voice", "text", "speed")]
         takes = await asyncio.gather(*neighbours)

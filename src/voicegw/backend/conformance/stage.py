@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -168,18 +169,18 @@ class Stage:
             await backend.close()
 
     async def close(self) -> None:
-        """Close the shared model; the next check that needs one loads it again."""
+        """Close the shared model, however that goes (checks of their own look at it); the next check loads it anew."""
         model, self._model = self._model, None
         if model is not None:
-            await model.backend.close()
+            with suppress(Exception):
+                await asyncio.wait_for(model.backend.close(), self.bounds.stall_s)
 
 
 def buzz(hz: float, seconds: float) -> Samples:
-    """Make a pulse-like tone with four swells a second, float32 at 24 kHz, shape (n,), peak 0.5."""
-    time = np.arange(int(seconds * _SAMPLE_RATE)) / _SAMPLE_RATE
-    wave = sum(np.sin(2 * np.pi * hz * number * time) / number for number in range(1, 12))
-    wave = wave * (0.55 - 0.45 * np.cos(2 * np.pi * 4 * time))
-    return np.asarray(0.5 * wave / np.max(np.abs(wave)), np.float32)
+    """Make a falling sawtooth with four swells a second, float32 at 24 kHz, shape (n,), peak 0.5."""
+    time = np.arange(int(seconds * _SAMPLE_RATE), dtype=np.float32) / _SAMPLE_RATE
+    wave = (0.5 - hz * time % 1.0) * (0.55 - 0.45 * np.cos(8 * np.pi * time))
+    return np.asarray(wave, np.float32)
 
 
 def audible(take: Take) -> bool:

@@ -26,6 +26,7 @@ class Take:
         self.rate = rate
         self.events: list[SpeechEvent] = []
         self.begun = time.perf_counter()
+        self.heard = asyncio.Event()
         self.first_at: float | None = None
         self.ended_at: float | None = None
         self._copies: list[NDArray[Any]] = []
@@ -35,6 +36,7 @@ class Take:
         self.events.append(event)
         if isinstance(event, AudioChunk):
             self.first_at = self.first_at or time.perf_counter()
+            self.heard.set()
             self._copies.append(np.array(event.pcm))
 
     @property
