@@ -91,25 +91,20 @@ def test_the_frameworks_errors_keep_status_and_headers() -> None:
     assert b"short and stout" in bytes(error_response(HTTPException(418, "short and stout")).body)
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "status", "code", "allow"),
-    [
-        ("GET", "/nope", 404, "unknown_url", None),
-        ("POST", "/v1/audio/speech/", 404, "unknown_url", None),
-        ("GET", "/docs", 404, "unknown_url", None),
-        ("GET", "/openapi.json", 404, "unknown_url", None),
-        ("GET", "/v1/audio/speech", 405, "method_not_allowed", "POST"),
-        ("DELETE", "/v1/models", 405, "method_not_allowed", "GET"),
-    ],
-)
-def test_unknown_paths_and_methods(
-    client: httpx.Client, method: str, path: str, status: int, code: str, allow: str | None
-) -> None:
-    response = client.request(method, path)
-    assert response.status_code == status
-    assert response.json()["error"]["code"] == code
+@pytest.mark.parametrize("path", ["/nope", "/v1/audio/speech/", "/docs", "/redoc", "/openapi.json"])
+def test_unknown_paths(client: httpx.Client, path: str) -> None:
+    response = client.get(path)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "unknown_url")
     assert response.headers["x-request-id"].startswith("req_")
-    assert response.headers.get("allow") == allow
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"), [("GET", "/v1/audio/speech", "POST"), ("DELETE", "/v1/models", "GET")]
+)
+def test_unknown_methods(client: httpx.Client, method: str, path: str, allow: str) -> None:
+    response = client.request(method, path)
+    assert (response.status_code, response.json()["error"]["code"]) == (405, "method_not_allowed")
+    assert response.headers["allow"] == allow
 
 
 def fragile() -> FastAPI:
@@ -161,9 +156,10 @@ def test_failures_of_routes(http: str, capsys: pytest.CaptureFixture[str]) -> No
         told: dict[str, Any] = client.get("/number/x").json()["error"]
         assert (told["param"], told["type"]) == ("number", "invalid_request_error")
         for kind in ("known", "unexpected"):
-            with client.stream("GET", f"/half/{kind}") as broken, pytest.raises(httpx.RemoteProtocolError):
+            with client.stream("GET", f"/half/{kind}") as broken:
                 assert broken.status_code == HTTPStatus.OK
-                broken.read()
+                with pytest.raises(httpx.RemoteProtocolError):
+                    broken.read()
         assert client.get("/number/7").text == "7"
     log = capsys.readouterr().out
     assert log.count("RuntimeError: secret") == 2

@@ -122,7 +122,7 @@ def test_a_request_id_that_is_not_well_formed_is_replaced(client: httpx.Client, 
         {"model": "gpt-4o-mini-tts-2025-12-15"},
         {"model": "org/tone-large"},
     ],
-    ids=lambda more: json.dumps(more),
+    ids=json.dumps,
 )
 def test_what_clients_really_send_is_taken(client: httpx.Client, more: dict[str, Any]) -> None:
     response = client.post(PATH, content=json.dumps(speech_body(**more)))

@@ -61,7 +61,7 @@ def speech_body(**more: object) -> dict[str, object]:
 @contextmanager
 def listening(app: ASGIApp, http: str = "httptools") -> Iterator[str]:
     """Serve any ASGI application while the block runs, and give its root URL."""
-    config = uvicorn.Config(app, lifespan="auto", http=http, ws="none", log_config=None, access_log=False)  # type: ignore[arg-type]  # one of its names
+    config = uvicorn.Config(app, lifespan="auto", http=http, ws="none", log_config=None, access_log=False)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
@@ -82,5 +82,5 @@ def serving(app: FastAPI, *, ready: bool = True, http: str = "httptools") -> Ite
     with listening(app, http) as url:
         gateway = Gateway(url, app)
         with gateway.client() as client:
-            wait_until(lambda: not ready or client.get("/health/ready").status_code == 200, "readiness")  # noqa: PLR2004 - HTTP's OK
+            wait_until(lambda: not ready or client.get("/health/ready").status_code == 200, "readiness")
         yield gateway
