@@ -143,8 +143,10 @@ def plain_utterance(utterance: Utterance) -> dict[str, Any]:
 
 
 @asynccontextmanager
-async def bare_worker(limits: EngineLimits = LIMITS, *, gateways: int = 1, **fields: Any) -> AsyncIterator[list[Peer]]:
-    """Run a worker without a supervisor while the block runs, and give loaded gateways' ends of connections to it."""
+async def bare_worker(
+    limits: EngineLimits = LIMITS, *, gateways: int = 1, loaded: bool = True, **fields: Any
+) -> AsyncIterator[list[Peer]]:
+    """Run a worker without a pool while the block runs, and give the gateways' ends of connections to it."""
     with tempfile.TemporaryDirectory(prefix="vgw") as folder:
         address = f"unix://{folder}/w"
         config = worker_config(spec(**fields), None, address, limits, load=True, log_requests=True)
@@ -153,7 +155,7 @@ async def bare_worker(limits: EngineLimits = LIMITS, *, gateways: int = 1, **fie
         try:
             for peer in peers:
                 await wire.connect(address, peer.connection)
-                while (await peer.get("hello", "status"))[1]["state"] == "described":
+                while loaded and (await peer.get("hello", "status"))[1]["state"] in ("described", "loading"):
                     pass
             yield peers
         finally:

@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack, aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,9 @@ from voicegw.engine.spec import EngineLimits, ModelState
 from voicegw.engine.voicecache import VoiceCache
 from voicegw.engine.wire import PROTOCOL, Connection, Credit, Frame, WireError
 from voicegw.errors import DeadlineExceeded, Unavailable, VoicegwError
+
+DETAIL = 500
+"""Characters of a state's detail; it goes out with every status."""
 
 
 @dataclass(slots=True)
@@ -39,9 +42,15 @@ class RequestRecord:
 
 
 def log_line(event: str, **fields: Any) -> None:
-    """Write one JSON line to stderr, in one piece."""
-    sys.stderr.write(json.dumps({"event": event, **fields}) + "\n")
-    sys.stderr.flush()
+    """Write one JSON line to stderr, in one piece; to nobody where nobody reads it any more."""
+    with suppress(OSError):
+        sys.stderr.write(json.dumps({"event": event, **fields}) + "\n")
+        sys.stderr.flush()
+
+
+def failure(error: Exception) -> str:
+    """Say in at most :data:`DETAIL` characters why a model could not be described or loaded."""
+    return f"{type(error).__name__}: {error}"[:DETAIL]
 
 
 class Runtime:
@@ -86,12 +95,12 @@ class Runtime:
             loop.call_soon_threadsafe(self._progress, min(1.0, max(0.0, fraction)), what)
 
         try:
-            self.info = await self.backend.load(progress)
+            self.info = codec.checked(await self.backend.load(progress))
         except Exception as error:  # noqa: BLE001 - whatever a model's loading raises ends up as the state "failed"
             log_line(
                 "load_failed", model=self.model_id, error=repr(error), stack=traceback.format_tb(error.__traceback__)
             )
-            self._set(ModelState.FAILED, f"{type(error).__name__}: {error}")
+            self._set(ModelState.FAILED, failure(error))
         else:
             self.admission.resize(self.info.limits.slots)
             self.progress = 1.0
@@ -155,7 +164,7 @@ class Runtime:
             self._set(ModelState.LOADING, what)
 
     def _set(self, state: ModelState, detail: str) -> None:
-        self.state, self.detail = state, detail
+        self.state, self.detail = state, detail[:DETAIL]
         kind = "hello" if state is ModelState.READY else "status"
         for session in self.sessions:
             session.connection.send([kind, self.hello() if kind == "hello" else self.status()])
@@ -174,8 +183,16 @@ class WorkerStream:
         self._voice_header: list[dict[str, Any]] = []
         self._voice_data = bytearray()
         self._voice_size = 0
+        self._cancelled = False
         serve = {"synthesize": self._synthesize}.get(op, self._unknown)
         self.task = asyncio.get_running_loop().create_task(self._run(serve))
+        self.task.add_done_callback(lambda _t: session.forget(number))  # a task cancelled at once never runs
+
+    def cancel(self) -> None:
+        """Cancel the work, once: a second time would interrupt the adapter while it cleans up."""
+        if not self._cancelled:
+            self._cancelled = True
+            self.task.cancel()
 
     def grant(self, amount: int) -> None:
         """Add credit from the gateway."""
@@ -220,14 +237,22 @@ class WorkerStream:
         try:
             await serve()
         except VoicegwError as error:
-            self._send("error", error.to_wire())
+            self._fail(error)
+        except asyncio.CancelledError:
+            if self._cancelled:
+                raise
+            self._fail(BackendFailed("the model gave this request up by itself"))
         except Exception as error:  # noqa: BLE001 - an adapter's failure is this request's, never the worker's
             stack = traceback.format_tb(error.__traceback__)
             log_line("request_failed", model=self._runtime.model_id, error=type(error).__name__, stack=stack)
-            failure = BackendFailed(f"the model failed on this request ({type(error).__name__})")
-            self._send("error", failure.to_wire())
-        finally:
-            self._session.forget(self._number)
+            self._fail(BackendFailed(f"the model failed on this request ({type(error).__name__})"))
+
+    def _fail(self, error: VoicegwError) -> None:
+        """Send an error; in its place another one where an adapter made it such that it fits no frame."""
+        try:
+            self._send("error", error.to_wire())
+        except WireError:
+            self._send("error", BackendFailed("the model failed on this request, and on saying why").to_wire())
 
     async def _unknown(self) -> None:
         raise InvalidRequest("this worker does not know that operation")
@@ -239,7 +264,7 @@ class WorkerStream:
         try:
             await self._speak(utterance, self._header.get("voice_key"), record)
         except asyncio.CancelledError:
-            record.status = "cancelled"
+            record.status = "cancelled" if self._cancelled else "backend_failed"
             raise
         except VoicegwError as error:
             record.status = error.code
@@ -255,15 +280,23 @@ class WorkerStream:
         ticket = runtime.admission.join(utterance.meta, utterance.lead_s)
         async with AsyncExitStack() as stack:
             stack.callback(ticket.leave)
-            await runtime.loaded(utterance.meta.start_within_s)
-            voice = None
-            if key is not None:
-                if runtime.voices is None:
-                    raise InvalidRequest(f"model {runtime.model_id!r} does not clone voices", param="voice")
-                voice = await stack.enter_async_context(runtime.voices.pinned(key, lambda: self._fetch(key)))
+            await runtime.loaded(ticket.left_s())
+            voice = None if key is None else await self._prepared(key, ticket.left_s(), stack)
             record.queue_wait_s = await ticket.turn()
             self._send("start", record.queue_wait_s)
             await self._stream(utterance, voice, record)
+
+    async def _prepared(self, key: str, within_s: float, stack: AsyncExitStack) -> Any:
+        voices = self._runtime.voices
+        if voices is None:
+            raise InvalidRequest(f"model {self._runtime.model_id!r} does not clone voices", param="voice")
+        try:
+            async with asyncio.timeout(within_s) as limit:
+                return await stack.enter_async_context(voices.pinned(key, lambda: self._fetch(key)))
+        except TimeoutError:
+            if not limit.expired():
+                raise  # the adapter's own
+            raise DeadlineExceeded("the voice was not there in time", param="voice", retry_after_s=5.0) from None
 
     async def _stream(self, utterance: Utterance, voice: Any, record: RequestRecord) -> None:
         started, rate = time.monotonic(), self._runtime.info.sample_rate
@@ -301,10 +334,10 @@ class GatewaySession:
 
     async def close(self) -> None:
         """Cancel all streams, wait for their ends, and close."""
-        tasks = [stream.task for stream in self._streams.values()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        streams = list(self._streams.values())
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*(stream.task for stream in streams), return_exceptions=True)
         self.connection.close()
 
     def _on_made(self, connection: Connection) -> None:
@@ -313,8 +346,8 @@ class GatewaySession:
 
     def _on_lost(self, _why: Exception | None) -> None:
         self.runtime.sessions.discard(self)
-        for stream in list(self._streams.values()):
-            stream.task.cancel()
+        for stream in self._streams.values():
+            stream.cancel()
 
     def _on_frame(self, frame: Frame) -> None:
         name = frame[0]
@@ -337,7 +370,7 @@ class GatewaySession:
         if name == "credit":
             stream.grant(frame[2])
         elif name == "cancel":
-            stream.task.cancel()
+            stream.cancel()
         elif name == "voice":
             stream.begin_voice(frame[2])
         elif name == "voice_data":

@@ -13,18 +13,23 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from voicegw.backend import ModelInfo, discovery
+from voicegw.backend import discovery
 from voicegw.engine import codec, wire
-from voicegw.engine.runtime import Runtime, log_line
+from voicegw.engine.runtime import Runtime, failure, log_line
 from voicegw.engine.spec import EngineLimits, ModelState
 
 CLOSE_S = 2.0
 """Seconds that an adapter may take to give everything back before the process ends all the same."""
+
+EXIT_S = 3.0
+"""Seconds more for the interpreter to end, threads of the adapter included, before it is made to."""
 
 
 class _Broken:
@@ -51,24 +56,30 @@ def _make(config: Mapping[str, Any]) -> Runtime | _Broken:
     model_id = str(config["model"])
     try:
         cls = discovery.load(str(config["backend"]))
-        info: ModelInfo = cls.describe(config["parameters"])
+        info = codec.checked(cls.describe(config["parameters"]))
         backend = cls(config["parameters"])
     except Exception as error:  # noqa: BLE001 - an adapter may raise anything; the gateway is told what it was
         stack = traceback.format_tb(error.__traceback__)
         log_line("describe_failed", model=model_id, error=repr(error), stack=stack)
-        return _Broken(model_id, f"{type(error).__name__}: {error}")
+        return _Broken(model_id, failure(error))
     limits = codec.build(EngineLimits, config["limits"])
     return Runtime(model_id, backend, info, limits, log_requests=bool(config.get("log_requests", True)))
 
 
-async def _until_orphaned(stdin: Any) -> None:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
-    transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), stdin)
+def _watch(pipe: int, ended: Callable[[], object]) -> None:
+    """Tell the end of the supervisor's pipe, then see to it that the process ends, whatever the model is doing.
+
+    Runs in a thread of its own: neither an event loop that a model blocks nor a thread that never returns may outlive
+    the supervisor, which may not be there any more to kill.
+    """
+    os.set_blocking(pipe, True)
     with suppress(OSError):
-        while await reader.read(4096):
+        while os.read(pipe, 4096):
             pass
-    transport.close()
+    with suppress(RuntimeError):  # the loop is closed already
+        ended()
+    time.sleep(CLOSE_S + EXIT_S)
+    os._exit(1)
 
 
 async def serve(config: Mapping[str, Any], stdin: Any, stdout: Any) -> None:
@@ -79,6 +90,9 @@ async def serve(config: Mapping[str, Any], stdin: Any, stdout: Any) -> None:
         stdin: The supervisor's pipe; its end is the order to stop.
         stdout: Told ``listening`` once; everything else printed goes to stderr.
     """
+    loop, orphaned = asyncio.get_running_loop(), asyncio.Event()
+    told = (stdin.fileno(), lambda: loop.call_soon_threadsafe(orphaned.set))
+    threading.Thread(target=_watch, args=told, name="supervisor's pipe", daemon=True).start()
     runtime = _make(config)
     server = await wire.listen(str(config["address"]), runtime.attach)
     stdout.write("listening\n")
@@ -87,7 +101,7 @@ async def serve(config: Mapping[str, Any], stdin: Any, stdout: Any) -> None:
     if isinstance(runtime, Runtime) and config.get("load", True):
         loading = asyncio.create_task(runtime.load())
         loading.add_done_callback(lambda _t: gc.freeze())
-    await _until_orphaned(stdin)
+    await orphaned.wait()
     server.close()
     if loading is not None:
         loading.cancel()
