@@ -10,12 +10,10 @@ import sys
 import time
 from contextlib import aclosing
 from dataclasses import dataclass
+from typing import Any
 
 from benchmarks.harness import Server, body, serving, stream, survivors, tone_config, whole
 from voicegw.bench.client import Broken, Target
-
-SPOKEN = body(words=4)
-"""Two seconds of audio, given in real time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +43,13 @@ class Figures:
     orphans: int
 
 
-async def measure(streams: int, *, signals: int = 1) -> Figures:
-    """Send the signals while all streams run."""
+async def measure(streams: int, *, words: int = 4, signals: int = 1) -> Figures:
+    """Send the signals while all streams run; each lasts half a second per word, given in real time."""
+    spoken = body(words)
     with serving(tone_config(slots=streams + 1, rtf=1.0)) as server:
-        _, reference = await whole(server.target, SPOKEN)
+        _, reference = await whole(server.target, spoken)
         started = asyncio.Semaphore(0)
-        listeners = [asyncio.create_task(_listen(server.target, started)) for _ in range(streams)]
+        listeners = [asyncio.create_task(_listen(server.target, spoken, started)) for _ in range(streams)]
         for _ in range(streams):
             await started.acquire()
         workers = server.workers()
@@ -83,14 +82,14 @@ async def _told_to_stop(server: Server) -> tuple[int, int, bool]:
         if ready != 200:
             break
         await asyncio.sleep(0.001)
-    async with stream(server.target, SPOKEN) as connection:
+    async with stream(server.target, body()) as connection:
         return ready, connection.status, "retry-after" in connection.headers
 
 
-async def _listen(target: Target, started: asyncio.Semaphore) -> bytes | None:
+async def _listen(target: Target, spoken: dict[str, Any], started: asyncio.Semaphore) -> bytes | None:
     """Give the whole body, or None if it broke."""
     try:
-        async with stream(target, SPOKEN) as connection, aclosing(connection.body()) as pieces:
+        async with stream(target, spoken) as connection, aclosing(connection.body()) as pieces:
             parts = [await anext(pieces)]
             started.release()
             parts += [piece async for piece in pieces]
