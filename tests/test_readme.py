@@ -97,7 +97,8 @@ def test_the_command_that_speaks_without_a_server(tmp_path: Path) -> None:
 def test_every_command_that_is_named_exists() -> None:
     for words in sorted(set(re.findall(r"`(?:\.venv/bin/)?voicegw((?: [a-z]+)+)", TEXT))):
         done = subprocess.run([program(), *words.split(), "--help"], capture_output=True, text=True, check=False)
-        assert f"Usage: voicegw{words} " in done.stdout, words
+        assert done.returncode == 0, done.stderr
+        assert f"Usage: voicegw{words.removesuffix(' hum')} " in done.stdout
 
 
 def test_the_configuration_is_valid() -> None:
