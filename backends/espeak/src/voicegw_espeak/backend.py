@@ -54,6 +54,11 @@ class EspeakBackend:
         self._catalogue = catalogue.read(library.data_path())
         self._engine: Engine | None = None
 
+    @property
+    def steps_done(self) -> int:
+        """Count the buffers made so far in this process: what a cancelled utterance still costs can be told by it."""
+        return self._engine.buffers_made if self._engine else 0
+
     @classmethod
     def describe(cls, config: Mapping[str, Any]) -> ModelInfo:
         """Give the manifest from the voice files alone."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -24,12 +24,14 @@ class LanguageVoice:
         id: Its own language tag, lower case.
         file: Its file below ``lang``, by which the library finds it without doubt.
         tags: (tag, priority) of every language it stands in for, its own first; the lowest priority is the best.
+        dictionary: Name of its pronunciation rules.
     """
 
     id: str
     name: str
     file: str
     tags: tuple[tuple[str, int], ...]
+    dictionary: str
 
     def primaries(self) -> frozenset[str]:
         """Give the primary subtags of its languages: cmn speaks zh too."""
@@ -119,13 +121,20 @@ class Catalogue:
 
 @cache
 def read(folder: Path) -> Catalogue:
-    """Read the voice files below the data folder. Mbrola voices, which need another program, lie elsewhere."""
-    voices = [_language(path, folder / "lang") for path in sorted((folder / "lang").rglob("*")) if path.is_file()]
+    """Read the voice files below the data folder.
+
+    Left out are languages whose dictionary was not built (Faroese, Karakalpak and others: the library lists them but
+    has no rules to read them by). Mbrola voices, which need another program, lie elsewhere.
+    """
+    files = (path for path in sorted((folder / "lang").rglob("*")) if path.is_file())
+    voices = (voice for path in files if (voice := _language(path, folder / "lang")) is not None)
     by_id: dict[str, LanguageVoice] = {}
-    for voice in sorted((each for each in voices if each is not None), key=_rank):
+    for voice in sorted(voices, key=_rank):
+        if not (folder / f"{voice.dictionary}_dict").is_file():
+            continue
         # Two files may claim one tag (yue): the second goes by its file's name.
         key = voice.id if voice.id not in by_id else plain(Path(voice.file).name)
-        by_id[key] = LanguageVoice(key, voice.name, voice.file, voice.tags)
+        by_id[key] = replace(voice, id=key)
     speakers = (_variant(path) for path in (folder / "voices" / "!v").iterdir())
     variants = {plain(each.id): each for each in sorted(speakers, key=lambda each: _speaker_rank(each.id))}
     return Catalogue(by_id, variants)
@@ -147,21 +156,24 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Give (keyword, rest) of each line; some comments are in no known encoding."""
     for line in path.read_text("utf-8", errors="replace").splitlines():
         keyword, _, rest = line.split("//")[0].partition(" ")
-        if keyword in {"name", "language", "gender"}:
+        if keyword in {"name", "language", "dictionary", "gender"}:
             yield keyword, rest.strip()
 
 
 def _language(path: Path, root: Path) -> LanguageVoice | None:
-    name, tags = path.name, []
+    name, dictionary, tags = path.name, "", []
     for keyword, rest in _lines(path):
         if keyword == "name":
             name = rest
+        elif keyword == "dictionary":
+            dictionary = rest
         elif keyword == "language":
             tag, *priority = rest.split()
             tags.append((plain(tag), int(priority[0]) if priority else _DEFAULT_PRIORITY))
     if not tags:
         return None
-    return LanguageVoice(tags[0][0], name, path.relative_to(root).as_posix(), tuple(tags))
+    own = tags[0][0]
+    return LanguageVoice(own, name, path.relative_to(root).as_posix(), tuple(tags), dictionary or _primary(own))
 
 
 def _variant(path: Path) -> Variant:

@@ -85,13 +85,18 @@ class Feed:
 
 
 class Engine:
-    """The library, initialised, with its thread; all users in the process share one."""
+    """The library, initialised, with its thread; all users in the process share one.
+
+    Attributes:
+        buffers_made: Buffers that the library has filled so far.
+    """
 
     _lock: ClassVar[threading.Lock] = threading.Lock()
     _shared: ClassVar[Engine | None] = None
     _users: ClassVar[int] = 0
 
     def __init__(self) -> None:
+        self.buffers_made = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="espeak-ng")
         try:
             self._thread.submit(library.initialize, BUFFER_MS).result()
@@ -134,29 +139,28 @@ class Engine:
         """Queue an utterance; its events come through ``feed``."""
         self._thread.submit(self._speak, order, feed)
 
-    @staticmethod
-    def _speak(order: Order, feed: Feed) -> None:
+    def _speak(self, order: Order, feed: Feed) -> None:
         if feed.cancelled:
             return
         try:
-            _synthesize(order, feed)
+            self._synthesize(order, feed)
         except Exception as error:  # noqa: BLE001 - it is the reader's, who raises it
             feed.end(error)
         else:
             feed.end(None)
 
+    def _synthesize(self, order: Order, feed: Feed) -> None:
+        # The voice first: it resets what the rate is relative to. Settings belong to the process, hence all, always.
+        library.set_voice(order.voice)
+        for setting, value in order.settings.items():
+            library.set_parameter(setting, value)
+        track = WordTrack(order.text)
 
-def _synthesize(order: Order, feed: Feed) -> None:
-    # The voice first: it resets what the rate is relative to. Settings belong to the process, hence all, always.
-    library.set_voice(order.voice)
-    for setting, value in order.settings.items():
-        library.set_parameter(setting, value)
-    track = WordTrack(order.text)
+        def on_audio(pcm: NDArray[np.int16], marks: list[Mark]) -> bool:
+            self.buffers_made += 1
+            if order.words:
+                return feed.put(track.push(pcm, marks))
+            return feed.put([AudioChunk(pcm)] if len(pcm) else ())
 
-    def on_audio(pcm: NDArray[np.int16], marks: list[Mark]) -> bool:
-        if order.words:
-            return feed.put(track.push(pcm, marks))
-        return feed.put([AudioChunk(pcm)] if len(pcm) else ())
-
-    library.synthesize(order.text, on_audio)
-    feed.put(track.finish())
+        library.synthesize(order.text, on_audio)
+        feed.put(track.finish())

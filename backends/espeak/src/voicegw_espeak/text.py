@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 # espeak-ng reads control characters as commands (0x01 starts one that sets rate or voice), ends the text at NUL, and
-# UTF-8 has no lone surrogates. Line feed and tab are left: a blank line is a pause.
-_UNSPEAKABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# UTF-8 has no lone surrogates. U+0530 and U+0557, which no script uses, are its own marks of emphasis and of a break:
+# met in a text, the first makes it crash. Line feed and tab are left: a blank line is a pause.
+_UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u0530\u0557\ud800-\udfff]")
 
 
 def speakable(text: str) -> str:

@@ -15,7 +15,7 @@ from voicegw_espeak.library import Mark, MarkKind
 _QUIET = 64
 """Amplitude below which the end of a clause is its pause; the library's pauses were measured to stay below 40."""
 
-_SUFFIX = re.compile(r"['’]\w+")  # the library's span of "it's" is "it"
+_SUFFIX = re.compile("['\u2019]\\w+")  # the library's span of "it's" is "it"
 
 
 @dataclass(slots=True)
