@@ -93,7 +93,8 @@ async def test_more_utterances_than_slots_are_served_in_order() -> None:
                 group.create_task(hear(scheduler, utterance(str(n))))
                 await asyncio.sleep(0)
         assert [text for _, _, text in runner.opened] == [str(n) for n in range(10)]
-    assert sorted(runner.closed) == [0] * 5 + [1] * 5
+    assert len(runner.closed) == 10
+    assert set(runner.closed) <= {0, 1}
 
 
 async def test_a_lagging_consumer_pauses_its_slot_and_no_other() -> None:

@@ -42,6 +42,11 @@ class ToneBackend:
         """Give the manifest; ValueError names a bad key."""
         return ToneConfig.of(config).info()
 
+    @property
+    def steps_done(self) -> int:
+        """Model steps made since loading: one per chunk of audio of the whole batch."""
+        return self._scheduler.stats().steps
+
     async def load(self, progress: Progress) -> ModelInfo:
         """Start the thread that makes the tones."""
         await self._scheduler.start()

@@ -16,10 +16,11 @@ NEUTRAL_HZ = float(TABLE_HZ[0])
 """Taken for a sample without any pitch: the clone then sounds like the default voice."""
 
 _HEARD_S = 30.0
-_WINDOW_S = 0.5
+_SPECTRUM_S, _PERIOD_S = 0.5, 0.1
 _SILENCE = 1e-4
 _CLEAR = 0.3
 _OCTAVE = 0.9
+_ZERO_PADDING = 4
 _FINE_RATE = 192_000  # the correlation is interpolated to this rate, where 5 kHz still has 38 lags to a period
 
 
@@ -35,21 +36,18 @@ def pitch_of(voice: Voice) -> float:
 def estimate(samples: NDArray[np.float32], rate: int) -> float:
     """Estimate the fundamental frequency of mono audio in Hz, 50 to 5,000; 320 where there is none.
 
-    The loudest half second of the first thirty is autocorrelated; the first lag that comes within a tenth of the best
-    is the period (later ones are its multiples), and the strongest line of the spectrum within 6 % of it, between two
-    bins by a parabola through the logarithms, is the answer.
+    The loudest tenth of a second (of the loudest half of the first thirty) is autocorrelated; the first lag that comes
+    within a tenth of the best is the period, for later ones are its multiples. The strongest line within 6 % of it in
+    the spectrum of the half second, between two bins by a parabola through the logarithms, is the answer.
     """
-    window = _loudest(samples[: int(_HEARD_S * rate)].astype(np.float64), int(_WINDOW_S * rate))
-    if float(np.sqrt(np.mean(window**2))) < _SILENCE:
+    heard = samples[: int(_HEARD_S * rate)].astype(np.float64)
+    window = _loudest(heard - heard.mean(), int(_SPECTRUM_S * rate))
+    hz = _coarse(_loudest(window, int(_PERIOD_S * rate)), rate)
+    if hz is None:
         return NEUTRAL_HZ
-    size = 4 * 2 ** int(np.ceil(np.log2(len(window))))
-    power = np.abs(np.fft.rfft(window - window.mean(), 2 * size)) ** 2
-    finer = -(-_FINE_RATE // rate)
-    period = _period(np.fft.irfft(power, 2 * size * finer)[: len(window) * finer], rate * finer)
-    if period is None:
-        return NEUTRAL_HZ
-    line = np.abs(np.fft.rfft((window - window.mean()) * np.hanning(len(window)), size))
-    return float(np.clip(_line_near(line, rate * finer / period, rate / size), LOWEST_HZ, HIGHEST_HZ))
+    size = _ZERO_PADDING * 2 ** int(np.ceil(np.log2(len(window))))
+    line = np.abs(np.fft.rfft(window * np.hanning(len(window)), size))
+    return float(np.clip(_line_near(line, hz, rate / size), LOWEST_HZ, HIGHEST_HZ))
 
 
 def _checked(sample: VoiceSample) -> NDArray[np.float32]:
@@ -68,20 +66,21 @@ def _loudest(samples: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     return max((samples[at : at + length] for at in starts), key=lambda part: float(part @ part))
 
 
-def _period(correlation: NDArray[np.float64], rate: int) -> float | None:
-    """Give the period in samples, or None for noise."""
-    shortest = max(2, int(rate / HIGHEST_HZ))
-    lags = np.arange(shortest, min(int(rate / LOWEST_HZ) + 1, len(correlation) - 1))
-    if not len(lags):
+def _coarse(window: NDArray[np.float64], rate: int) -> float | None:
+    """Give the pitch in Hz by autocorrelation, or None for silence and noise."""
+    if float(np.sqrt(np.mean(window**2))) < _SILENCE:
         return None
+    finer = -(-_FINE_RATE // rate)
+    size = 2 * 2 ** int(np.ceil(np.log2(len(window))))
+    correlation = np.fft.irfft(np.abs(np.fft.rfft(window, size)) ** 2, size * finer)[: len(window) * finer]
     unbiased = correlation / (1 - np.arange(len(correlation)) / len(correlation)) / correlation[0]
+    lags = np.arange(max(2, int(rate * finer / HIGHEST_HZ)), min(int(rate * finer / LOWEST_HZ) + 1, len(unbiased) - 1))
     here = unbiased[lags]
-    peaks = lags[(here >= unbiased[lags - 1]) & (here > unbiased[lags + 1])]
-    if not len(peaks) or unbiased[peaks].max() < _CLEAR:
+    peaks = lags[(here >= unbiased[lags - 1]) & (here > unbiased[lags + 1]) & (here > _CLEAR)]
+    if not len(peaks):
         return None
     lag = peaks[unbiased[peaks] >= _OCTAVE * unbiased[peaks].max()][0]
-    before, at, after = unbiased[lag - 1 : lag + 2]
-    return float(lag + 0.5 * (before - after) / (before - 2 * at + after))
+    return float(rate * finer / lag)
 
 
 def _line_near(spectrum: NDArray[np.float64], hz: float, bin_hz: float) -> float:

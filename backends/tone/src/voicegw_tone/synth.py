@@ -69,8 +69,9 @@ def tone(hz: float, harmonics: tuple[float, ...], samples: int) -> NDArray[np.in
     Harmonics above 11 kHz are left out.
     """
     at = np.arange(samples)
+    seconds = at / SAMPLE_RATE
     audible = [(n, weight) for n, weight in enumerate(harmonics, 1) if n == 1 or n * hz <= HIGHEST_HZ]
-    wave = sum(weight * np.sin(2 * np.pi * n * hz * at / SAMPLE_RATE) for n, weight in audible)
+    wave = sum(weight * np.sin(2 * np.pi * (n * hz) * seconds) for n, weight in audible)
     ramp = np.minimum(1, np.minimum(at, samples - 1 - at) / (RAMP_S * SAMPLE_RATE))
     pcm = np.rint(32767 * AMPLITUDE * ramp * wave / sum(weight for _, weight in audible)).astype(np.int16)
     pcm.flags.writeable = False
