@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 import time
 import unicodedata
 
@@ -20,6 +22,12 @@ def test_the_table_is_what_its_computation_gives() -> None:
     assert table.table() == TABLE_HZ
     assert list(NUMBER_HZ) == [*ENGLISH, *GERMAN]
     assert tuple(NUMBER_HZ.values()) == TABLE_HZ
+
+
+def test_the_command_beside_the_table_repeats_it() -> None:
+    command = [sys.executable, "-m", "voicegw_tone.table"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    assert printed == f"{TABLE_HZ}\n"
 
 
 def test_the_mel_bands_overlap_by_half_and_are_area_normalised() -> None:
