@@ -154,9 +154,13 @@ def test_a_language_that_the_model_lacks_is_spoken_and_named(client: httpx.Clien
 
 def test_text_without_words_is_silence_and_says_so(client: httpx.Client) -> None:
     response = client.post(PATH, json=speech_body(input="...!?"))
-    if "x-voicegw-warning" in response.headers:
-        assert response.content == bytes(4800)
-    assert response.content
+    assert response.content == bytes(4800)
+    assert response.headers["x-voicegw-warning"] == "the text gave no audio, 100 ms of silence instead"
+    assert response.headers["content-length"] == "4800"
+    assert "x-voicegw-first-audio-at" not in response.headers
+    wav = client.post(PATH, json=speech_body(input="...!?", response_format="wav"))
+    assert decoded(wav.content) == (pytest.approx(0.1), 24_000)
+    assert wav.content[40:44] == (4800).to_bytes(4, "little")
 
 
 def test_what_has_no_effect_is_named(client: httpx.Client) -> None:

@@ -243,3 +243,19 @@ async def test_speaking_goes_on_while_nobody_reads_up_to_the_bound() -> None:
     assert 2 <= heard <= 4  # utterances of up to half a second, a second of them ahead
     await read(speech)
     assert len(pool.heard) > heard
+
+
+async def test_text_that_nobody_would_hear_never_reaches_the_model() -> None:
+    pool = MemoryPool()
+    assert await read(await service(pool).start(asking("... !?"))) == bytes(4800)
+    assert not pool.heard
+
+
+async def test_a_model_that_does_not_stream_begins_with_a_short_piece() -> None:
+    text = "After a while, as it is with long sentences, there is a place to breathe, and then it goes on and on, " * 3
+    firsts = []
+    for streaming in (True, False):
+        pool = MemoryPool(info=replace(INFO, streaming=streaming, limits=replace(INFO.limits, max_chars=None)))
+        await read(await service(pool).start(asking(text)))
+        firsts.append(len(pool.heard[0].text))
+    assert firsts[1] <= 80 < firsts[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import numpy as np
@@ -15,12 +15,9 @@ from tests.support.pools import MemoryPool, refuse_over, sound, speak
 from voicegw.backend import AudioChunk, RequestMeta, SpeechDone, SpeechEvent, TextTooLong, Utterance
 from voicegw.errors import BackendFailed
 from voicegw.services.stream import Ahead, SpokenStream
+from voicegw.text.segment import Segment
 
 WAIT_S = 20.0
-
-
-def halves(text: str, most: int) -> Sequence[str]:
-    return [text[at : at + most] for at in range(0, len(text), most)]
 
 
 def spoken(pool: MemoryPool, *texts: str, ahead_s: float = 4.0, first_within_s: float = 30.0) -> SpokenStream:
@@ -28,8 +25,7 @@ def spoken(pool: MemoryPool, *texts: str, ahead_s: float = 4.0, first_within_s: 
         pool,
         24_000,
         Utterance(RequestMeta("r"), ""),
-        texts,
-        split=halves,
+        [Segment(text, 0, len(text)) for text in texts],
         first_by=time.monotonic() + first_within_s,
         within_s=30.0,
         ahead_s=ahead_s,

@@ -21,12 +21,15 @@ from voicegw.backend import ModelInfo, RequestMeta, Utterance
 from voicegw.errors import DeadlineExceeded, InvalidRequest
 from voicegw.services.casting import Cast, VoiceAliases, cast
 from voicegw.services.parameters import chosen
-from voicegw.services.pending import split
 from voicegw.services.stream import Piece, SpeechPool, SpokenStream
+from voicegw.text.segment import segment
 
 _SEGMENT_CHARS = 400
 """Longest piece of text that is one utterance, where the model itself would take more: a piece is cancelled, retried
 and scheduled as a whole, and one of this length speaks for about half a minute."""
+
+_FIRST_CHARS = 80
+"""The same for the first one of a model that gives no audio before all of it is made: so that it is heard soon."""
 
 _SLICE_S = 1.0
 _WAV_HEADER = 44
@@ -214,8 +217,11 @@ class SpeechService:
             pool,
             info.sample_rate,
             _utterance(request, casting, parameters),
-            split(request.text, min(info.limits.max_chars or _SEGMENT_CHARS, _SEGMENT_CHARS)),
-            split=split,
+            segment(
+                request.text,
+                max_chars=min(info.limits.max_chars or _SEGMENT_CHARS, _SEGMENT_CHARS),
+                first_chars=None if info.streaming else _FIRST_CHARS,
+            ),
             first_by=first_by,
             within_s=self._policy.first_audio_s,
             ahead_s=self._policy.ahead_s,

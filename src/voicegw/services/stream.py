@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice
 from voicegw.errors import TextTooLong
+from voicegw.text.segment import Segment, split_to_fit
 
 
 class SpeechPool(Protocol):
@@ -119,8 +120,7 @@ class SpokenStream:
         pool: The model.
         sample_rate: Of its audio, in Hz.
         utterance: What all of them share; its own text is not spoken.
-        texts: What they say, in order.
-        split: Cuts a text into pieces of at most so many characters.
+        segments: What they say, in order; taken as they are needed.
         first_by: Monotonic time by which the first audio is due.
         within_s: Seconds that an utterance may wait for its start once there has been audio.
         ahead_s: Seconds of audio that may wait for the reader.
@@ -136,9 +136,8 @@ class SpokenStream:
         pool: SpeechPool,
         sample_rate: int,
         utterance: Utterance,
-        texts: Sequence[str],
+        segments: Iterable[Segment],
         *,
-        split: Callable[[str, int], Sequence[str]],
         first_by: float,
         within_s: float,
         ahead_s: float,
@@ -146,8 +145,7 @@ class SpokenStream:
         self._pool = pool
         self._rate = sample_rate
         self._next = utterance
-        self._texts = deque(texts)
-        self._split = split
+        self._segments = iter(segments)
         self._first_by = first_by
         self._within_s = within_s
         self.made = 0
@@ -176,21 +174,21 @@ class SpokenStream:
         self.ahead.end(None if task.cancelled() else task.exception())
 
     async def _speak_all(self) -> None:
-        while self._texts:
-            text = self._texts.popleft()
-            made = self.made
-            try:
-                await self._speak(text)
-            except TextTooLong as error:
-                if self.made > made or len(text) <= 1:
-                    raise
-                self._texts.extendleft(reversed(self._again(text, error.fits_chars)))
+        for segment in self._segments:
+            await self._speak_segment(segment)
         self.ahead.end()
 
-    def _again(self, text: str, fits: int) -> Sequence[str]:
-        """Split again into pieces that are shorter for sure: at most half of what did not fit, if told nothing."""
-        most = fits if 0 < fits < len(text) else len(text) // 2
-        return self._split(text, most)
+    async def _speak_segment(self, segment: Segment) -> None:
+        left = deque([segment])
+        while left:
+            part = left.popleft()
+            made = self.made
+            try:
+                await self._speak(part.text)
+            except TextTooLong as error:
+                if self.made > made or len(part.text) <= 1:
+                    raise
+                left.extendleft(reversed(split_to_fit(part, error.fits_chars)))
 
     async def _speak(self, text: str) -> None:
         meta = replace(self._next.meta, start_within_s=self._start_within_s())
