@@ -180,21 +180,20 @@ def _opened(path: Path | None) -> Generator[BinaryIO, None, None]:
     if path is None:
         yield sys.stdout.buffer
         return
-    if path.exists() and not path.is_file():  # /dev/null, a named pipe
-        with path.open("wb") as file:
-            yield file
-        return
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    if not path.parent.is_dir():
+        raise Refused(f"there is no folder {str(path.parent)!r}")
+    direct = path.exists() and not path.is_file()  # /dev/null, a named pipe
+    written = path if direct else path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with partial.open("wb") as file:
+        with written.open("wb") as file:
             yield file
-        partial.replace(path)
-    except FileNotFoundError:
-        raise Refused(f"there is no folder {str(path.parent)!r}") from None
+        if not direct:
+            written.replace(path)
     except OSError as error:
-        raise Refused(f"{path}: {error.strerror}") from None
+        raise Refused(f"{path}: {error.strerror or error}") from None
     finally:
-        partial.unlink(missing_ok=True)
+        if not direct:
+            written.unlink(missing_ok=True)
 
 
 @contextmanager
