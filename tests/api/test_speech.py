@@ -159,7 +159,7 @@ def test_text_without_words_is_silence_and_says_so(client: httpx.Client) -> None
     assert response.headers["content-length"] == "4800"
     assert "x-voicegw-first-audio-at" not in response.headers
     wav = client.post(PATH, json=speech_body(input="...!?", response_format="wav"))
-    assert decoded(wav.content) == (pytest.approx(0.1), 24_000)
+    assert decoded(wav.content)[0] == pytest.approx(0.1)
     assert wav.content[40:44] == (4800).to_bytes(4, "little")
 
 
