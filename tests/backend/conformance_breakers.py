@@ -58,7 +58,7 @@ saying("manifest_languages_are_tags", languages=("en", "de-AT", "upper Austrian"
 saying("manifest_voices_are_distinct", voices=(VoiceInfo("low", "Low"), VoiceInfo("low", "Lower")))
 saying("manifest_parameters_are_consistent", parameters=(Parameter("volume", "int", 300, 0, 200), INFO.parameters[0]))
 saying("manifest_speed_is_consistent", parameters=(Parameter("speed", "float", 1.0, 0.6, 2.0), *INFO.parameters[1:]))
-saying("manifest_limits_are_sane", limits=dataclasses.replace(INFO.limits, sample_s=(20.0, 0.5)))
+saying("manifest_limits_are_sane", limits=dataclasses.replace(INFO.limits, sample_s=(2.0, 0.5)))
 
 
 @breaks("describe_is_quick")
@@ -101,7 +101,7 @@ class MakesAllFirst(Reference):
         async with aclosing(super().synthesize(utterance, voice)) as stream:
             events = [event async for event in stream]
         for number, event in enumerate(events):
-            await asyncio.sleep(0.01 if number == 0 else 0)
+            await asyncio.sleep(0.01 if number == 0 and len(events) > 20 else 0)
             yield event
 
 
@@ -157,7 +157,8 @@ class DoneTwice(Reference):
 @breaks("finish_has_a_known_reason")
 class FinishesForNoReason(Reference):
     def done(self, utterance: Utterance) -> SpeechDone:
-        return dataclasses.replace(super().done(utterance), finish="eos")
+        reason: Any = "eos"
+        return dataclasses.replace(super().done(utterance), finish=reason)
 
 
 @breaks("continuation_is_bounded")

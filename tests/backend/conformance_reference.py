@@ -50,7 +50,7 @@ INFO = ModelInfo(
         Parameter("style", "enum", "plain", choices=("plain", "gay")),
         Parameter("prompt", "str", ""),
     ),
-    limits=Limits(slots=SLOTS, max_chars=MAX_CHARS, sample_s=(0.5, 20.0), continuation_bytes=8),
+    limits=Limits(slots=SLOTS, max_chars=MAX_CHARS, sample_s=(0.5, 2.0), continuation_bytes=8),
     licence="Apache-2.0",
     revision="1",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,15 @@ NAMES = [each.name for each in CHECKS]
 QUICK = Bounds(describe_s=LATE_S * 0.4, hold_s=LATE_S * 0.75, stall_s=0.5, settle_s=0.1, check_s=5.0)
 
 test_reference = speech_suite(Reference)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_old_is_collected() -> Iterator[None]:
+    """Keep what other tests imported out of the garbage collections that the watches ask for: they are many here."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

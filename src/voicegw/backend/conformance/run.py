@@ -117,8 +117,7 @@ async def _run(each: Check, stage: Stage) -> CheckResult:
     begun = time.perf_counter()
     passed, message, applicable = True, "", True
     try:
-        async with asyncio.timeout(stage.bounds.check_s):
-            message = await each.body(stage) or ""
+        message = await _bounded(each, stage)
     except NotApplicable as reason:
         message, applicable = f"not applicable: {reason}", False
     except Failure as failure:
@@ -128,6 +127,16 @@ async def _run(each: Check, stage: Stage) -> CheckResult:
     if not passed:
         await stage.close()
     return CheckResult(each.name, passed, message, time.perf_counter() - begun, applicable)
+
+
+async def _bounded(each: Check, stage: Stage) -> str:
+    try:
+        async with asyncio.timeout(stage.bounds.check_s) as guard:
+            return await each.body(stage) or ""
+    except TimeoutError:
+        if guard.expired():
+            raise Failure(f"not done within {stage.bounds.check_s:g} s") from None
+        raise
 
 
 def _first(error: BaseException) -> str:

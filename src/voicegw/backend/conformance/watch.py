@@ -97,5 +97,7 @@ def _descriptors() -> dict[int, str]:
     found = {}
     for entry in folder.iterdir():
         with suppress(OSError):  # the one by which the folder was listed is closed again
-            found[int(entry.name)] = str(entry.readlink()) if entry.is_symlink() else entry.name
+            os.fstat(int(entry.name))
+            found[int(entry.name)] = f"descriptor {entry.name}"
+            found[int(entry.name)] = str(entry.readlink())  # not everywhere is this a link
     return found
