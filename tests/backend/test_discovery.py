@@ -1,0 +1,34 @@
+"""Which backends are installed is read from metadata; only a worker imports one."""
+
+from __future__ import annotations
+
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from voicegw.backend import discovery
+
+
+def test_installed_backends_are_listed_by_name_with_what_their_metadata_says() -> None:
+    found = {backend.name: backend for backend in discovery.installed()}
+    assert list(found) == sorted(found)
+    assert found["tone"].distribution == "voicegw-tone"
+    assert found["tone"].licence == "Apache-2.0"
+    assert found["espeak"].licence == "GPL-3.0-or-later"
+    assert found["espeak"].version == "0.1.0"
+    assert "espeak-ng" in found["espeak"].summary
+
+
+def test_an_adapter_is_loaded_by_its_name() -> None:
+    assert discovery.load("tone").__name__ == "ToneBackend"
+
+
+def test_what_is_not_installed_is_an_error_that_lists_what_is() -> None:
+    with pytest.raises(LookupError, match=r"'nope' is not installed here; installed: .*tone"):
+        discovery.load("nope")
+
+
+def test_an_entry_point_of_no_distribution_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    stray = EntryPoint(name="stray", value="nowhere:Nothing", group=discovery.GROUP)
+    monkeypatch.setattr(discovery, "entry_points", lambda **_: [stray])
+    assert discovery.installed() == ()
