@@ -68,7 +68,7 @@ def speech(
     fields = {"model": model, "input": spoken, "response_format": form, **({"voice": voice} if voice else {})}
     load = Load(target, fields, known, requests, concurrency, pace, credentials(api_key))
     report = asyncio.run(_measure(load, warmup, _watch(target.port, pid)))
-    if control:
+    if control and report["speech"]["ok"]:
         report["control"] = _control(load, report["speech"])
     typer.echo(json.dumps(_plain(report), indent=2) if as_json else _told(report))
     if not report["speech"]["ok"]:
