@@ -93,6 +93,12 @@ class Namelessly(Reference):
         return INFO
 
 
+class Unreachable(Reference):
+    @classmethod
+    def describe(cls, config: Mapping[str, Any]) -> ModelInfo:
+        raise TimeoutError(f"no hub for {len(config)} keys")
+
+
 class QuietLoad(Reference):
     async def load(self, progress: Progress) -> ModelInfo:
         del progress
@@ -290,6 +296,9 @@ FAULTS: list[Fault] = [
     ("long_text", NothingAtAll, "gave no event"),
     ("parameters_work_in_their_ranges", ending(), "speed=0.5: ended without SpeechDone"),
     ("prepared_bytes_are_honest", preparing(lambda made: dataclasses.replace(made, nbytes=0)), "nbytes is 0"),
+    ("empty_text", checking(lambda _it: TimeoutError("no licence server")), "TimeoutError: no licence server"),
+    ("manifest_has_a_licence", Unreachable, "TimeoutError: no hub"),
+    ("every_voice_speaks", saying(voices=[VoiceInfo(f"{n}", "N") for n in range(20)]), "InvalidRequest: no such voice"),
     ("unknown_voice_is_refused_cleanly", checking(lambda it: it.voice and BackendFailed("?")), "BackendFailed: ?"),
     ("parameters_work_in_their_ranges", Hanging, "a stream gave nothing for 0.1 s"),
     ("unknown_language_is_spoken_or_refused", Hanging, "a stream gave nothing for 0.1 s"),

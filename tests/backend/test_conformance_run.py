@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import subprocess
 import sys
 import time
@@ -97,6 +98,15 @@ async def test_a_model_without_a_voice_of_its_own_speaks_with_a_made_up_one() ->
     assert {result.name for result in results if not result.applicable} >= {"every_voice_speaks"}
 
 
+async def test_a_model_that_takes_anything_leaves_nothing_to_provoke() -> None:
+    class TakesAnything(Plain):
+        def tone(self, utterance: Utterance, voice: Timbre | None, word: str, number: int) -> Any:
+            return super().tone(dataclasses.replace(utterance, parameters={}), voice, word, number)
+
+    (result,) = await run_checks(TakesAnything, only=("error_stays_alone",))
+    assert (result.passed, result.message) == (True, "not applicable: no request could be made to fail")
+
+
 async def test_results_are_reported_one_by_one_in_the_order_of_the_checks() -> None:
     told: list[CheckResult] = []
     results = await run_checks(Reference, {}, report=told.append)
@@ -113,6 +123,11 @@ async def test_an_unknown_check_is_an_error() -> None:
 async def test_an_unknown_backend_is_an_error() -> None:
     with pytest.raises(LookupError, match="'no_such_backend' is not installed"):
         await check_backend("no_such_backend")
+
+
+async def test_an_installed_backend_is_checked_by_its_name() -> None:
+    (result,) = await check_backend("tone", {"slots": 2}, only=("slots_run_at_the_same_time",))
+    assert (result.name, result.passed, result.applicable) == ("slots_run_at_the_same_time", True, True)
 
 
 async def test_a_configuration_reaches_the_adapter() -> None:
@@ -144,7 +159,7 @@ def test_one_line_makes_the_tests_with_nothing_but_pytest(tmp_path: Path) -> Non
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, *chosen, "test_it.py"],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
@@ -156,9 +171,9 @@ def test_one_line_makes_the_tests_with_nothing_but_pytest(tmp_path: Path) -> Non
 
 
 async def test_the_pulse_tells_how_long_the_loop_was_held() -> None:
-    async with watch.Pulse() as free:
+    async with watch.pulse() as free:
         await asyncio.sleep(0)
-    async with watch.Pulse() as held:
+    async with watch.pulse() as held:
         hold(0.05)
     assert held.longest_s >= 0.04
     assert free.longest_s >= 0
@@ -167,6 +182,16 @@ async def test_the_pulse_tells_how_long_the_loop_was_held() -> None:
 def hold(seconds: float) -> None:
     """Do what an adapter must not: block the thread of the event loop."""
     time.sleep(seconds)
+
+
+async def test_where_processes_are_hidden_nothing_is_said_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    results = await run_checks(Reference, only=("leaves_no_process", "leaves_no_descriptor"))
+    told = {result.name: (result.applicable, result.message) for result in results}
+    assert told == {
+        "leaves_no_process": (False, "not applicable: every process is hidden on this system"),
+        "leaves_no_descriptor": (True, ""),
+    }
 
 
 @dataclasses.dataclass

@@ -78,14 +78,15 @@ async def check_backend(
     name: str,
     config: Mapping[str, Any] | None = None,
     *,
+    only: Collection[str] | None = None,
     report: Callable[[CheckResult], None] | None = None,
 ) -> list[CheckResult]:
-    """Run all checks on an installed backend; its adapter is loaded into this process.
+    """Run the checks on an installed backend; its adapter is loaded into this process. See :func:`run_checks`.
 
     Raises:
-        LookupError: No installed distribution offers a backend of this name.
+        LookupError: No installed distribution offers a backend of this name, or ``only`` names no check.
     """
-    return await run_checks(discovery.load(name), config, report=report)
+    return await run_checks(discovery.load(name), config, only=only, report=report)
 
 
 def speech_suite(
@@ -120,10 +121,8 @@ async def _run(each: Check, stage: Stage) -> CheckResult:
         message = await _bounded(each, stage)
     except NotApplicable as reason:
         message, applicable = f"not applicable: {reason}", False
-    except Failure as failure:
-        passed, message = False, str(failure)
     except Exception as error:  # noqa: BLE001 - whatever an adapter raises is what the check found
-        passed, message = False, f"{type(error).__name__}: {_first(error)}"
+        passed, message = False, _told(error)
     if not passed:
         await stage.close()
     return CheckResult(each.name, passed, message, time.perf_counter() - begun, applicable)
@@ -139,9 +138,8 @@ async def _bounded(each: Check, stage: Stage) -> str:
         raise
 
 
-def _first(error: BaseException) -> str:
-    """Give the message of an error; of a group, its first one's with the kind."""
+def _told(error: BaseException) -> str:
+    """Name an error; of a group, the first one in it."""
     if isinstance(error, BaseExceptionGroup):
-        inner = error.exceptions[0]
-        return f"{type(inner).__name__}: {_first(inner)}"
-    return str(error)
+        return _told(error.exceptions[0])
+    return str(error) if isinstance(error, Failure) else f"{type(error).__name__}: {error}"

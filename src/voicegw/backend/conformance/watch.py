@@ -8,11 +8,10 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, TypeAlias
 
 Census: TypeAlias = Mapping[str, Mapping[Any, str]]
 """What is alive, by kind: its identity and how a person would call it."""
@@ -21,31 +20,33 @@ _BEAT_S = 0.005
 
 
 class Pulse:
-    """Beats in the event loop while a block runs; ``longest_s`` is the longest time in which it could not."""
+    """Beats in the event loop; ``longest_s`` is the longest time in which it could not."""
 
     def __init__(self) -> None:
         self.longest_s = 0.0
-        self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._beat())
-        await asyncio.sleep(0)
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        if self._task is not None:
-            await asyncio.sleep(0)  # the beat that is late now still counts
-            await asyncio.sleep(_BEAT_S)
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _beat(self) -> None:
+    async def beat(self) -> None:
+        """Beat until cancelled."""
         last = time.perf_counter()
         while True:
             await asyncio.sleep(_BEAT_S)
             now = time.perf_counter()
             self.longest_s = max(self.longest_s, now - last - _BEAT_S)
             last = now
+
+
+@asynccontextmanager
+async def pulse() -> AsyncIterator[Pulse]:
+    """Feel the pulse of the event loop while a block runs."""
+    beats = Pulse()
+    task = asyncio.create_task(beats.beat())
+    try:
+        await asyncio.sleep(0)
+        yield beats
+        await asyncio.sleep(_BEAT_S)  # the beat that is late now still counts
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
 
 
 def census() -> Census:
@@ -55,7 +56,8 @@ def census() -> Census:
     tasks = {task: repr(task.get_coro()) for task in asyncio.all_tasks() if task is not current}
     # The loop's own pool for asyncio.to_thread lives as long as the loop.
     threads = {each: each.name for each in threading.enumerate() if not each.name.startswith("asyncio_")}
-    return {"task": tasks, "thread": threads, "process": _children(), "descriptor": _descriptors()}
+    alive: dict[str, Mapping[Any, str]] = {"task": tasks, "thread": threads, "descriptor": _descriptors()}
+    return alive | {"process": _children()} if sys.platform.startswith("linux") else alive
 
 
 async def left_behind(before: Census, within_s: float, now: Callable[[], Census] = census) -> dict[str, list[str]]:
@@ -77,8 +79,6 @@ def _new(before: Census, after: Census) -> dict[str, list[str]]:
 
 
 def _children() -> dict[int, str]:
-    if not sys.platform.startswith("linux"):
-        return {}
     me = os.getpid()
     return {pid: name for pid, parent, name in _processes() if parent == me}
 
