@@ -178,5 +178,17 @@ def test_files_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch
     (problem,) = problems(write(file, "[1, 2]"))
     assert problem == f"{file}: must hold keys and values, such as 'server: {{port: 8000}}'"
     assert problems(write(file, "1: 2")) == (problem,)
+    (problem,) = problems(write(file, "a: \x01"))
+    assert problem.startswith(f"{file}: is not YAML: ")
     monkeypatch.setenv("VOICEGW_CONFIG", "gone.yaml")
     assert problems() == ("there is no configuration file 'gone.yaml'",)
+
+
+def test_a_file_that_is_not_ours_to_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write(folder / "my.yaml", "server: {port: 1}")
+
+    def denied(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", denied)  # the superuser, who may run the tests, can read everything
+    assert problems(file) == (f"{file}: Permission denied",)

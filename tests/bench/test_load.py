@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from dataclasses import replace
@@ -54,6 +55,18 @@ async def test_refusals_are_counted_by_status(server: RunningServer) -> None:
     assert (summary.ok, summary.outcomes, summary.audio_s) == (0, {"404": 3}, 0)
     nobody = replace(load, target=Target("127.0.0.1", free_port(), False, ""))
     assert (await run(nobody)).outcomes == {"refused": 3}
+
+
+async def test_a_broken_answer_is_counted_and_the_next_one_gets_a_new_connection() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nab")
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as broken:
+        port = broken.sockets[0].getsockname()[1]
+        load = Load(Target("127.0.0.1", port, False, ""), SPOKEN, PCM, requests=2, concurrency=1)
+        assert (await run(load)).outcomes == {"broken": 2}
 
 
 def test_the_cost_of_a_server(server: RunningServer) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import pty
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 
+from tests.support.server import program
 from voicegw.cli import main
 
 Run = Callable[..., tuple[int, str, str]]
@@ -54,3 +57,19 @@ def tone_only(folder: Path) -> Path:
     file = folder / "voicegw.yaml"
     file.write_text("models: [{id: tone, backend: tone}]\n", "utf-8")
     return file
+
+
+def on_a_terminal(*arguments: str) -> tuple[int, str]:
+    """Run the program with a terminal for its output; give exit status and what was shown."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([program(), *arguments], stdout=theirs, stderr=theirs, stdin=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while part := os.read(ours, 4096):
+                shown += part
+        except OSError:
+            pass  # Linux says so when the other end is closed
+        finally:
+            os.close(ours)
+    return process.returncode, shown.decode()

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, on_a_terminal
 from tests.support.server import RunningServer, free_port
 
 
@@ -33,6 +33,13 @@ def test_a_report_for_programs(run: Run, server: RunningServer) -> None:
     assert report["speech"]["gateway_ms"]["p50"] > 0
     assert report["server"]["processes"] == 4
     assert report["control"]["speech"]["gateway_ms"]["p50"] is None  # nobody says when a bare server made its audio
+
+
+def test_a_terminal_is_told_of_the_progress(server: RunningServer) -> None:
+    status, shown = on_a_terminal("bench", "speech", "--url", server.url, "-n", "30", "--words", "1")
+    assert status == 0
+    assert "requests" in shown
+    assert "first audio" in shown
 
 
 def test_without_psutil_the_rest_is_measured(run: Run, server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:

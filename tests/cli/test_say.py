@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import pty
 import signal
 import socket
 import subprocess
@@ -18,7 +16,7 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, on_a_terminal
 from tests.support.server import RunningServer, free_port, program
 
 pytestmark = pytest.mark.usefixtures("tone_only")
@@ -57,22 +55,6 @@ def test_standard_input_to_standard_output() -> None:
     explicit = subprocess.run([program(), "say", "one", "-o", "-"], stdout=subprocess.PIPE, check=True)
     with av.open(io.BytesIO(explicit.stdout)) as container:
         assert container.format.name == "mp3"
-
-
-def on_a_terminal(*arguments: str) -> tuple[int, str]:
-    """Run the program with a terminal for its output; give exit status and what was shown."""
-    ours, theirs = pty.openpty()
-    with subprocess.Popen([program(), *arguments], stdout=theirs, stderr=theirs, stdin=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while part := os.read(ours, 4096):
-                shown += part
-        except OSError:
-            pass  # Linux says so when the other end is closed
-        finally:
-            os.close(ours)
-    return process.returncode, shown.decode()
 
 
 def test_sound_is_not_written_to_a_terminal() -> None:

@@ -100,6 +100,15 @@ def test_tls(tmp_path: Path) -> None:
         assert run.wait(30) == 0
 
 
+def test_a_port_in_use_is_one_line(tmp_path: Path) -> None:
+    (made,) = bind("127.0.0.1", 0)
+    with made:
+        command = [str(program()), "serve", "--host", "127.0.0.1", "--port", str(made.getsockname()[1])]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("voicegw: port ")
+
+
 @pytest.mark.parametrize("content", ["", "no PEM at all"])
 def test_a_certificate_that_is_none_is_told(tmp_path: Path, content: str) -> None:
     (tmp_path / "x.pem").write_text(content, "utf-8")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 
@@ -14,8 +15,7 @@ def application(pieces: int, size: int) -> Any:
     piece = bytes(size)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "http":
-            return
+        del scope
         while (await receive()).get("more_body"):
             pass
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"audio/pcm")]})
@@ -39,7 +39,7 @@ def main() -> None:
     config = uvicorn.Config(app, http="httptools", ws="none", lifespan="off", log_config=None, access_log=False)
     sys.stdout.write(f"{sock.getsockname()[1]}\n")
     sys.stdout.flush()
-    with asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
+    with suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=config.get_loop_factory()) as runner:
         runner.run(uvicorn.Server(config).serve([sock]))
 
 
@@ -54,7 +54,7 @@ def serving(pieces: int, size: int) -> Generator[tuple[str, int], None, None]:
             raise RuntimeError("the bare server did not start")
         yield f"http://127.0.0.1:{port}", process.pid
     finally:
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         process.wait()
         if process.stdout:
             process.stdout.close()

@@ -30,7 +30,7 @@ app.add_typer(bench.bench_app, name="bench")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program and exit: 0 done, 1 failed, 2 asked for wrongly (a flag, a setting), 130 interrupted.
+    """Run the program and exit: 0 done, 1 failed, 2 asked for wrongly (a flag, a setting), 130 interrupted (typer's).
 
     Args:
         arguments: Instead of the process's own.
@@ -44,8 +44,3 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except VoicegwError as error:
         print(f"voicegw: {error.message}", file=sys.stderr)  # noqa: T201 - the same
         sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()  # who reads our output has gone; nobody is to be told
-        sys.exit(141)
