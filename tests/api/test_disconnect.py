@@ -54,6 +54,13 @@ def test_leaving_before_the_first_byte_frees_slot_and_queue(gateway: Gateway) ->
     wait_until(lambda: running(gateway, "late") == 0)
 
 
+def test_leaving_while_sending_the_request(gateway: Gateway) -> None:
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
+        connection.sendall(f"POST {PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{".encode())
+        wait_until(lambda: gateway.app.state.traffic.live == 1)
+    gateway.wait_idle()
+
+
 @pytest.mark.parametrize("target", ["pcm", "mp3"])
 def test_leaving_mid_stream_frees_the_slot(gateway: Gateway, target: str) -> None:
     for _ in range(5):

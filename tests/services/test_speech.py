@@ -130,6 +130,20 @@ async def test_other_rates_become_24_khz() -> None:
     assert len(pcm) == 240 * 40 * 3 / 2
 
 
+@pytest.mark.parametrize("target", FORMATS, ids=lambda target: str(target.name))
+async def test_no_piece_is_empty_however_small_the_chunks(target: AudioFormat) -> None:
+    async def crumbs(utterance: Utterance) -> AsyncGenerator[SpeechEvent, None]:
+        for crumb in np.array_split(sound(utterance.text), 100):
+            yield AudioChunk(crumb)
+            for _ in range(3):
+                await asyncio.sleep(0)
+        yield SpeechDone()
+
+    speech = await service(MemoryPool(crumbs, replace(INFO, sample_rate=22_050))).start(asking(target=target))
+    async with asyncio.timeout(WAIT_S), aclosing(speech), aclosing(speech.body()) as body:
+        assert all([bool(piece) async for piece in body])
+
+
 async def test_the_model_is_told_what_was_asked_for() -> None:
     pool = MemoryPool()
     request = asking(voice="bert", language="de", speed=1.5, request_id="abc", extras={"temperature": 1, "x": 2})

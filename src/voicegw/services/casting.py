@@ -115,16 +115,14 @@ def _voice(model_id: str, info: ModelInfo, voice: str | None, language: str, ali
     known = {each.id for each in info.voices}
     if voice is not None and voice in known:
         return voice
-    candidates = speakers(info, language)
-    if voice is None:
-        return candidates[0].id if candidates else None
-    configured = _configured(aliases.get(model_id, {}), language, voice)
+    configured = _configured(aliases.get(model_id, {}), language, voice) if voice else None
     if configured in known:
         return configured
-    if voice not in OPENAI_VOICES and configured is None:
+    if voice is not None and configured is None and voice not in OPENAI_VOICES:
         raise InvalidRequest(_unknown_voice(model_id, info, voice), param="voice", code="voice_not_found")
-    index = OPENAI_VOICES.index(voice) if voice in OPENAI_VOICES else 0
-    return candidates[index % len(candidates)].id if candidates else None
+    candidates = speakers(info, language)
+    place = OPENAI_VOICES.index(voice) if voice in OPENAI_VOICES else 0
+    return candidates[place % len(candidates)].id if candidates else None
 
 
 def _configured(table: Mapping[str, Mapping[str, str]], language: str, alias: str) -> str | None:

@@ -44,12 +44,16 @@ def _checked(parameter: Parameter, value: Any) -> Any:
 def _number(parameter: Parameter, value: Any) -> float | int:
     low = -math.inf if parameter.minimum is None else parameter.minimum
     high = math.inf if parameter.maximum is None else parameter.maximum
-    try:
-        found = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        found = math.nan
-    whole = parameter.kind == "int"
+    found, whole = _float(value), parameter.kind == "int"
     if not (math.isfinite(found) and low <= found <= high) or (whole and not found.is_integer()):
         kind = "a whole number" if whole else "a number"
         raise InvalidRequest(f"{parameter.name!r} must be {kind} from {low:g} to {high:g}.", param=parameter.name)
     return int(found) if whole else found
+
+
+def _float(value: Any) -> float:
+    """Read a number, or text that holds one; NaN for everything else."""
+    try:
+        return math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
