@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 from voicegw.backend import (
+    BackendFailed,
     InvalidRequest,
     Limits,
     ModelInfo,
@@ -129,7 +130,7 @@ class EspeakBackend:
 
     def _loaded(self) -> Engine:
         if self._engine is None:
-            raise RuntimeError("espeak is not loaded")
+            raise BackendFailed("espeak is not loaded")
         return self._engine
 
     def _order(self, utterance: Utterance) -> Order:

@@ -49,8 +49,8 @@ class Feed:
 
     def put(self, events: Sequence[SpeechEvent]) -> bool:
         """Hand events over, from the thread, once there is room; False when nobody wants more."""
-        if events:
-            self._room.acquire()
+        if events and not self.cancelled:
+            self._room.acquire()  # cancelling makes room for one
             if not self.cancelled:
                 self._send(events)
         return not self.cancelled

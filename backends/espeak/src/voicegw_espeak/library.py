@@ -178,7 +178,7 @@ def set_parameter(setting: Setting, value: int) -> None:
     """
     code = _shared().espeak_SetParameter(setting, value, 0)
     if code != EE_OK:
-        raise RuntimeError(f"espeak-ng does not take {setting.name} = {value} (code {code})")
+        raise RuntimeError(f"espeak-ng does not take {setting!r} = {value} (code {code})")
 
 
 def synthesize(text: str, on_audio: OnAudio) -> None:

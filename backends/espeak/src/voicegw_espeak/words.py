@@ -15,7 +15,8 @@ from voicegw_espeak.library import Mark, MarkKind
 _QUIET = 64
 """Amplitude below which the end of a clause is its pause; the library's pauses were measured to stay below 40."""
 
-_SUFFIX = re.compile("['\u2019]\\w+")  # the library's span of "it's" is "it"
+_SUFFIX = re.compile("(?:['\u2019-]\\w+)+")  # the library's span of "it's" is "it"
+_WORD = re.compile("\\w(?:['\u2019-]?\\w)*")
 
 
 @dataclass(slots=True)
@@ -44,6 +45,7 @@ class WordTrack:
         self._word: _Open | None = None
         self._timed: list[SpeechEvent] = []
         self._char_end = 0
+        self._stray: Mark | None = None
 
     def push(self, pcm: NDArray[np.int16], marks: Sequence[Mark]) -> list[SpeechEvent]:
         """Take the next audio and its marks; give what is certain, word times before their audio."""
@@ -54,11 +56,13 @@ class WordTrack:
             if mark.kind == MarkKind.WORD:
                 self._begin(mark)
             elif mark.kind == MarkKind.END:
+                self._settle(mark.char_start)
                 self._end(mark.sample, trim=True)
         return self._certain()
 
     def finish(self) -> list[SpeechEvent]:
         """Give what is still held back."""
+        self._settle(len(self._text))
         self._end(self._made, trim=True)
         return self._certain()
 
@@ -66,16 +70,39 @@ class WordTrack:
         """Open a word, unless the mark is about more of the same one.
 
         The library marks every word that it says: "2024" is several, each with a span that overlaps the one before,
-        and a word in a foreign script has one mark per letter. Empty spans and spaces come, too.
+        and a word in a foreign script has one mark per letter. A mark on no character at all is a stray. After
+        "stop. go", without a capital, marks stand one character early.
         """
-        start, end = mark.char_start, min(mark.char_end, len(self._text))
-        if start < self._char_end or not self._text[start:end].strip():
+        marked = self._text[mark.char_start : mark.char_end]
+        start = mark.char_start + len(marked) - len(marked.lstrip())
+        if mark.char_start < self._char_end:
             return
-        self._end(mark.sample, trim=False)
-        end = start + len(self._text[start:end].rstrip())
+        if not marked.strip():
+            self._stray = self._stray or mark
+            return
+        self._settle(start)
+        end = start + len(marked.strip())
+        if start > mark.char_start and (word := _WORD.match(self._text, start)):
+            end = word.end()
         suffix = _SUFFIX.match(self._text, end)
-        end = suffix.end() if suffix else end
-        self._word = _Open(mark.sample, start, end)
+        self._open(mark.sample, start, suffix.end() if suffix else end)
+
+    def _settle(self, before: int) -> None:
+        """Find out what a stray mark was, now that the text is marked up to ``before``.
+
+        In "stop. go" the mark of "go" is on the space, but so is the last one of a symbol whose name has two words:
+        it is a word's if one follows that has no mark of its own.
+        """
+        stray, self._stray = self._stray, None
+        if stray is None:
+            return
+        word = _WORD.search(self._text, max(stray.char_start, self._char_end))
+        if word is not None and word.start() < before:
+            self._open(stray.sample, word.start(), word.end())
+
+    def _open(self, sample: int, start: int, end: int) -> None:
+        self._end(sample, trim=False)
+        self._word = _Open(sample, start, end)
         self._char_end = end
 
     def _end(self, sample: int, *, trim: bool) -> None:
@@ -96,7 +123,11 @@ class WordTrack:
     def _certain(self) -> list[SpeechEvent]:
         ready = self._timed
         self._timed = []
-        limit = self._made if self._word is None else self._word.start
+        limit = self._made
+        if self._word is not None:
+            limit = self._word.start
+        elif self._stray is not None:
+            limit = self._stray.sample
         while self._held and self._held[0][0] + len(self._held[0][1]) <= limit:
             ready.append(AudioChunk(self._held.pop(0)[1]))
         return ready
