@@ -115,7 +115,7 @@ def _voice(model_id: str, info: ModelInfo, voice: str | None, language: str, ali
     known = {each.id for each in info.voices}
     if voice is not None and voice in known:
         return voice
-    configured = _configured(aliases.get(model_id, {}), language, voice) if voice else None
+    configured = _configured(aliases.get(model_id, {}), language, voice)
     if configured in known:
         return configured
     if voice is not None and configured is None and voice not in OPENAI_VOICES:
@@ -125,10 +125,10 @@ def _voice(model_id: str, info: ModelInfo, voice: str | None, language: str, ali
     return candidates[place % len(candidates)].id if candidates else None
 
 
-def _configured(table: Mapping[str, Mapping[str, str]], language: str, alias: str) -> str | None:
+def _configured(table: Mapping[str, Mapping[str, str]], language: str, alias: str | None) -> str | None:
     tag = closest(language, [key for key in table if key != "*"])
     for key in (tag, "*"):
-        if key is not None and alias in table.get(key, {}):
+        if alias is not None and key is not None and alias in table.get(key, {}):
             return table[key][alias]
     return None
 
