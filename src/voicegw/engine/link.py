@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -48,15 +49,20 @@ class LinkStream:
         self._waiter: asyncio.Future[None] | None = None
         self._window = wire.Window(window, lambda amount: link.send("credit", number, amount))
 
-    async def next(self) -> SpeechEvent:
+    async def next(self, within_s: float) -> SpeechEvent:
         """Give the next event; :class:`SpeechDone` is the last.
+
+        Args:
+            within_s: Longest wait for it in seconds.
 
         Raises:
             VoicegwError: What the worker answered, or :class:`WorkerLost`.
+            TimeoutError: Nothing came in time.
         """
-        while not self._events:
+        if not self._events:
             self._waiter = asyncio.get_running_loop().create_future()
-            await self._waiter
+            async with asyncio.timeout(within_s):
+                await self._waiter
         item = self._events.popleft()
         if isinstance(item, VoicegwError):
             raise item
@@ -91,7 +97,7 @@ class LinkStream:
             self._end()
         elif name == "start":
             self.started = True
-        elif name == "need_voice":
+        elif name == "need_voice" and self._upload is None:
             self._upload = asyncio.get_running_loop().create_task(self._send_voice())
 
     def _put(self, item: tuple[SpeechEvent, int] | VoicegwError) -> None:
@@ -110,7 +116,11 @@ class LinkStream:
             self._put(InvalidRequest("the worker asks for a voice that the request does not have", param="voice"))
             return
         header, data = codec.voice_header(self._voice)
-        self._link.send("voice", self._number, header)
+        try:
+            self._link.send("voice", self._number, header)
+        except wire.WireError as error:
+            self._put(InvalidRequest(f"the voice cannot be sent: {error}", param="voice"))
+            return
         for piece in wire.pieces(data):
             self._link.send("voice_data", self._number, piece)
             await self._link.connection.drain()
@@ -118,9 +128,10 @@ class LinkStream:
 
 @dataclass(slots=True)
 class _Beat:
-    """When a ping was sent that has no answer yet."""
+    """When a ping was sent that has no answer yet, and when the worker last sent anything."""
 
     sent: float | None = None
+    heard: float = 0.0
     numbers: itertools.count[int] = field(default_factory=itertools.count)
 
 
@@ -131,12 +142,18 @@ class Link:
         address: URI of the worker.
         on_change: Called whenever the worker says something of its state.
         on_lost: Called once when the connection is over.
+
+    Attributes:
+        used_at: Monotonic time at which a stream was last opened or ended.
+        fault: Why the connection was lost, if that is known; else "".
     """
 
     def __init__(self, address: str, on_change: Callable[[], None], on_lost: Callable[[], None]) -> None:
         self.info: ModelInfo | None = None
         self.status = WorkerStatus()
         self.address = address
+        self.used_at = time.monotonic()
+        self.fault = ""
         self.greeted = asyncio.Event()
         self.connection = wire.Connection(self._on_frame, self._on_lost)
         self._on_change = on_change
@@ -144,6 +161,7 @@ class Link:
         self._streams: dict[int, LinkStream] = {}
         self._numbers = itertools.count(1)
         self._beat = _Beat()
+        self._others = 0
 
     async def connect(self) -> None:
         """Connect to the worker; OSError when nobody listens."""
@@ -156,8 +174,8 @@ class Link:
 
     @property
     def load(self) -> int:
-        """Utterances that the worker runs or queues, of all gateways, as far as is known."""
-        return max(len(self._streams), self.status.running + self.status.waiting)
+        """Utterances that the worker runs or queues: this gateway's, and those of others when it last spoke of them."""
+        return len(self._streams) + self._others
 
     def synthesize(self, utterance: Utterance, voice: Voice | None, window: int) -> LinkStream:
         """Open a stream of speech.
@@ -181,6 +199,7 @@ class Link:
         except wire.WireError as error:
             raise InvalidRequest(str(error)) from error
         self._streams[number] = stream
+        self.used_at = time.monotonic()
         return stream
 
     def send(self, name: str, *parts: Any) -> None:
@@ -190,6 +209,7 @@ class Link:
     def drop(self, number: int) -> None:
         """Forget a stream that is over."""
         self._streams.pop(number, None)
+        self.used_at = time.monotonic()
 
     def ping(self, now: float) -> None:
         """Send a ping unless one is still unanswered."""
@@ -198,8 +218,8 @@ class Link:
             self.send("ping", next(self._beat.numbers))
 
     def silent_s(self, now: float) -> float:
-        """Seconds since an unanswered ping was sent; 0 when all are answered."""
-        return 0.0 if self._beat.sent is None else now - self._beat.sent
+        """Seconds since an unanswered ping was sent or anything was heard; 0 when all pings are answered."""
+        return 0.0 if self._beat.sent is None else now - max(self._beat.sent, self._beat.heard)
 
     def close(self) -> None:
         """End the connection; streams on it end in :class:`WorkerLost`."""
@@ -207,6 +227,7 @@ class Link:
 
     def _on_frame(self, frame: wire.Frame) -> None:
         name = frame[0]
+        self._beat.heard = time.monotonic()
         if name == "pong":
             self._beat.sent = None
             self._update(frame[2])
@@ -218,18 +239,20 @@ class Link:
                 stream.frame(name, frame)
 
     def _update(self, fields: Mapping[str, Any]) -> None:
+        greeting = "protocol" in fields
+        if greeting and fields["protocol"] != wire.PROTOCOL:
+            raise wire.WireError(f"the worker speaks protocol {fields['protocol']}, not {wire.PROTOCOL}")
         if fields.get("info") is not None:
             self.info = codec.build(ModelInfo, fields["info"])
         self.status = codec.build(WorkerStatus, fields)
-        if "protocol" in fields:
-            if fields["protocol"] != wire.PROTOCOL:
-                raise wire.WireError(f"the worker speaks protocol {fields['protocol']}, not {wire.PROTOCOL}")
+        self._others = max(0, self.status.running + self.status.waiting - len(self._streams))
+        if greeting:
             self.greeted.set()
         self._on_change()
 
     def _on_lost(self, why: Exception | None) -> None:
-        reason = f" ({why})" if why is not None else ""
+        self.fault = f" ({why})" if why is not None else ""
         for stream in list(self._streams.values()):
-            stream.lost(WorkerLost(f"the worker was lost while it served the request{reason}"))
+            stream.lost(WorkerLost(f"the worker was lost while it served the request{self.fault}"))
         self.greeted.set()
         self._lost()

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,9 @@ from voicegw.errors import Unavailable
 
 log = structlog.get_logger("voicegw.engine")
 
+SECOND_LOOK_S = 0.1
+"""Pause before a worker's silence is looked at again: a gateway that was itself held up reads its answers first."""
+
 
 @dataclass(slots=True)
 class CrashHistory:
@@ -28,10 +31,17 @@ class CrashHistory:
 
     Attributes:
         limits: Where ``restart_base_s``, ``restart_max_s``, ``crashes`` and ``crash_window_s`` come from.
+        times: Crashes within the window.
+        in_a_row: Failures since the model was last ready, however long each took: loading may fail slowly.
     """
 
     limits: EngineLimits
     times: deque[float] = field(default_factory=deque)
+    in_a_row: int = 0
+
+    def settled(self) -> None:
+        """Note that the model is ready."""
+        self.in_a_row = 0
 
     def crashed(self, now: float) -> tuple[float, bool]:
         """Note a crash; give the seconds to wait before a restart, and whether the circuit is open until then."""
@@ -39,9 +49,11 @@ class CrashHistory:
         self.times.append(now)
         while self.times[0] < now - limits.crash_window_s:
             self.times.popleft()
-        if len(self.times) >= limits.crashes:
+        self.in_a_row += 1
+        count = max(len(self.times), self.in_a_row)
+        if count >= limits.crashes:
             return limits.restart_max_s, True
-        return min(limits.restart_max_s, limits.restart_base_s * 2 ** (len(self.times) - 1)), False
+        return min(limits.restart_max_s, limits.restart_base_s * 2 ** (count - 1)), False
 
 
 class Worker:
@@ -107,7 +119,10 @@ class Worker:
 
     async def _live(self, *, load: bool) -> None:
         """One life of a process, from its start to its end, and the pause that its end calls for."""
-        failure = await self._life(load=load)
+        try:
+            failure = await self._life(load=load)
+        except Exception as error:  # noqa: BLE001 - whatever ends a process, its place stays and tries again
+            failure = f"the worker could not be run: {type(error).__name__}: {error}"
         if failure is None:
             self._wanted.clear()
             self._set(ModelState.UNLOADED if load else ModelState.DESCRIBED, "")
@@ -122,7 +137,8 @@ class Worker:
 
     async def _life(self, *, load: bool) -> str | None:
         """Give why the process failed, or None when it was ended on purpose."""
-        address = f"unix://{self._run_dir}/{self.name}.{next(self._generation)}"
+        socket = self._run_dir / f"{self.name}.{next(self._generation)}"
+        address = f"unix://{socket}"
         config = worker_config(
             self.spec, self._device, address, self._limits, load=load, log_requests=self._log_requests
         )
@@ -134,19 +150,27 @@ class Worker:
             return error.message
         link = Link(address, self._updated, self._changed.set)
         try:
-            await link.connect()
-            await link.greeted.wait()
+            async with asyncio.timeout(self._limits.load_s):  # an adapter that loads in the event loop greets late
+                await link.connect()
+                await link.greeted.wait()
+            if not link.connection.connected:
+                return f"the worker died{link.fault}"
             return await self._watch(process, link) if load else self._described(link)
+        except TimeoutError:
+            await process.dump_and_kill()
+            return f"the worker said nothing within {self._limits.load_s:g} s"
         except OSError as error:
             return f"the worker cannot be reached: {error}"
         finally:
             self.link = None
             link.close()
-            await asyncio.shield(asyncio.create_task(process.stop()))
+            await _to_the_end(process.stop())
+            socket.unlink(missing_ok=True)
 
     def _described(self, link: Link) -> str | None:
         self._take_info(link)
         if self.info is not None:
+            self._crashes.settled()
             return None
         self._set(ModelState.FAILED, link.status.detail)
         return link.status.detail
@@ -163,28 +187,34 @@ class Worker:
         began = self._idle_since = time.monotonic()
         tick = min(limits.ping_s, self.spec.idle_unload_s or limits.ping_s)
         while link.connection.connected:
+            self._changed.clear()
             if self.state is ModelState.FAILED:
                 return self.detail
             now = time.monotonic()
             loading = self.state is ModelState.LOADING
-            if link.silent_s(now) > (limits.load_s if loading else limits.hang_s) or (
-                loading and now - began > limits.load_s
-            ):
+            if await self._silent(link) or (loading and now - began > limits.load_s):
                 await process.dump_and_kill()
-                return "the worker hung and was replaced"
+                return f"loading took over {limits.load_s:g} s" if loading else "the worker hung and was replaced"
             if self._idle(link, now):
                 self._set(ModelState.DRAINING, "idle")
                 return None
             link.ping(now)
-            self._changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(tick):
                     await self._changed.wait()
-        return "the worker died"
+        return f"the worker died{link.fault}"
+
+    async def _silent(self, link: Link) -> bool:
+        most = self._limits.load_s if self.state is ModelState.LOADING else self._limits.hang_s
+        if link.silent_s(time.monotonic()) <= most:
+            return False
+        await asyncio.sleep(SECOND_LOOK_S)
+        return link.connection.connected and link.silent_s(time.monotonic()) > most
 
     def _idle(self, link: Link, now: float) -> bool:
         if link.load or self.state is not ModelState.READY:
             self._idle_since = now
+        self._idle_since = max(self._idle_since, link.used_at)
         return self.spec.idle_unload_s is not None and now - self._idle_since >= self.spec.idle_unload_s
 
     def _updated(self) -> None:
@@ -196,7 +226,7 @@ class Worker:
         if (status.state, status.detail) != (self.state, self.detail):
             self._set(status.state, status.detail)
         if status.state is ModelState.READY:
-            self.retry_at = None
+            self._crashes.settled()
         if status.state is ModelState.FAILED:
             self._changed.set()
 
@@ -205,3 +235,13 @@ class Worker:
             log.info("worker_state", model=self.spec.id, worker=self.name, state=state.value, detail=detail)
         self.state, self.detail = state, detail
         self._on_change()
+
+
+async def _to_the_end(work: Coroutine[None, None, None]) -> None:
+    """Wait for work that must not be cut short; who is cancelled meanwhile is so once it is done."""
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await task
+        raise

@@ -7,14 +7,17 @@ import hashlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 
-from voicegw.backend import ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice
-from voicegw.engine.link import Link
+from voicegw.backend import AudioChunk, BackendFailed, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice
+from voicegw.engine.link import Link, LinkStream
 from voicegw.engine.place import Worker
 from voicegw.engine.spec import EngineLimits, ModelSpec, ModelState
 from voicegw.errors import DeadlineExceeded, PoisonRequest, Unavailable, WorkerLost
+
+GRACE_S = 0.5
+"""Seconds beyond the deadline in which a worker's own answer, which knows more, may still come."""
 
 _BEST_FIRST = (
     ModelState.READY,
@@ -49,8 +52,9 @@ class Poison:
 
     def crashed(self, fingerprint: bytes, crash: str) -> None:
         """Note that a worker died while this ran; ``crash`` names the death, which many requests may have seen."""
-        crashes, _ = self._crashes.pop(fingerprint, (frozenset(), 0.0))
-        self._crashes[fingerprint] = (crashes | {crash}, time.monotonic())
+        now = time.monotonic()
+        crashes, when = self._crashes.pop(fingerprint, (frozenset(), 0.0))
+        self._crashes[fingerprint] = ((crashes if now - when < self._keep_s else frozenset()) | {crash}, now)
         if len(self._crashes) > self._most:
             self._crashes.popitem(last=False)
 
@@ -135,7 +139,10 @@ class ModelPool:
         while (info := self.info) is None:
             if self.state is ModelState.FAILED or self._closed:
                 raise self._unavailable()
-            await self._wait(deadline)
+            try:
+                await self._wait(deadline)
+            except DeadlineExceeded as error:
+                raise Unavailable(error.message, retry_after_s=error.retry_after_s) from None
         return info
 
     async def synthesize(self, utterance: Utterance, voice: Voice | None = None) -> AsyncGenerator[SpeechEvent, None]:
@@ -150,7 +157,7 @@ class ModelPool:
             DeadlineExceeded: None could in time.
             WorkerLost: The worker died, mid-stream or twice.
             PoisonRequest: This request was running at two crashes.
-            BackendFailed: The model failed on it.
+            BackendFailed: The model failed on it, or stopped in the middle of its audio.
             InvalidRequest: The model refuses it; ``TextTooLong`` if it must be split.
         """
         fingerprint = self._poison.fingerprint(utterance, voice)
@@ -161,11 +168,11 @@ class ModelPool:
             left = max(0.0, deadline - time.monotonic())
             timed = replace(utterance, meta=replace(utterance.meta, start_within_s=left))
             stream = link.synthesize(timed, voice, self._limits.stream_bytes)
-            begun = False
+            begun = heard = False
             try:
                 while True:
-                    event = await stream.next()
-                    begun = True
+                    event = await self._event(stream, None if heard else deadline)
+                    begun, heard = True, heard or isinstance(event, AudioChunk)
                     yield event
                     if isinstance(event, SpeechDone):
                         return
@@ -177,26 +184,39 @@ class ModelPool:
             finally:
                 stream.close()
 
+    async def _event(self, stream: LinkStream, deadline: float | None) -> SpeechEvent:
+        """Give the next event: the first audio by the deadline, what follows without a stall."""
+        within_s = self._limits.stall_s if deadline is None else max(0.0, deadline - time.monotonic()) + GRACE_S
+        try:
+            return await stream.next(within_s)
+        except TimeoutError:
+            if deadline is None:
+                raise BackendFailed(f"the model gave nothing for {within_s:g} s", code="stalled") from None
+            raise DeadlineExceeded(f"model {self.model_id!r} gave no audio in time", retry_after_s=5.0) from None
+
     async def _choose(self, voice: Voice | None, deadline: float) -> Link:
         while True:
-            ready = [w for w in self._workers if w.state is ModelState.READY and w.link and w.link.connection.connected]
-            if ready and not self._closed:
-                link = self._best(ready, voice).link
-                if link is not None:
-                    return link
-            if self._closed or self.state is ModelState.FAILED:
+            if self._closed:
                 raise self._unavailable()
-            for worker in self._workers:
-                worker.wake()
+            ready = {worker.name: link for worker in self._workers if (link := _ready(worker)) is not None}
+            link = self._best(ready, voice) if ready else None
+            if link is None or link.load >= link.status.slots:
+                for worker in self._workers:
+                    worker.wake()  # those that were unloaded while there was less to do
+            if link is not None:
+                return link
+            if self.state is ModelState.FAILED:
+                raise self._unavailable()
             await self._wait(deadline)
 
-    def _best(self, ready: list[Worker], voice: Voice | None) -> Worker:
+    @staticmethod
+    def _best(ready: Mapping[str, Link], voice: Voice | None) -> Link:
         """Choose by voice affinity (rendezvous hashing) while that worker has a slot, else the least loaded."""
         if voice is not None:
-            home = max(ready, key=lambda w: hashlib.sha256(f"{voice.key}|{w.name}".encode()).digest())
-            if _load(home) < home.status.slots:
+            home = ready[max(ready, key=lambda name: hashlib.sha256(f"{voice.key}|{name}".encode()).digest())]
+            if home.load < home.status.slots:
                 return home
-        return min(ready, key=lambda w: _load(w) / max(1, w.status.slots))
+        return min(ready.values(), key=lambda link: link.load / max(1, link.status.slots))
 
     async def _wait(self, deadline: float) -> None:
         try:
@@ -216,5 +236,6 @@ class ModelPool:
         return Unavailable(f"model {self.model_id!r} is not available: {self.detail}", retry_after_s=wait)
 
 
-def _load(worker: Worker) -> int:
-    return worker.link.load if worker.link is not None else 0
+def _ready(worker: Worker) -> Link | None:
+    link = worker.link
+    return link if worker.state is ModelState.READY and link is not None and link.connection.connected else None

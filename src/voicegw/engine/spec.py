@@ -61,8 +61,10 @@ class EngineLimits:
         ping_s: Seconds between pings to a worker.
         hang_s: Seconds without an answer after which a worker is taken for hung and replaced.
         load_s: Seconds that loading may take.
+        stall_s: Seconds that a model may pause in the middle of its audio while its listener waits.
         restart_base_s: First back-off after a crash; doubles up to ``restart_max_s``.
-        crashes: Crashes within ``crash_window_s`` that open the circuit breaker for ``restart_max_s``.
+        crashes: Crashes within ``crash_window_s``, or starts in a row that got no model ready, that open the circuit
+            breaker for ``restart_max_s``.
     """
 
     queue_per_slot: int = 4
@@ -72,6 +74,7 @@ class EngineLimits:
     ping_s: float = 2.5
     hang_s: float = 10.0
     load_s: float = 600.0
+    stall_s: float = 60.0
     restart_base_s: float = 0.1
     restart_max_s: float = 60.0
     crashes: int = 5

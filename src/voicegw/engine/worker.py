@@ -28,7 +28,7 @@ from voicegw.engine.spec import EngineLimits, ModelState
 CLOSE_S = 2.0
 """Seconds that an adapter may take to give everything back before the process ends all the same."""
 
-EXIT_S = 3.0
+EXIT_S = 1.0
 """Seconds more for the interpreter to end, threads of the adapter included, before it is made to."""
 
 
