@@ -77,3 +77,22 @@ async def test_missing_data_is_an_error_that_names_the_folder(tmp_path: Path, mo
     await backend.close()
     assert [thread for thread in threading.enumerate() if thread.name.startswith("espeak")] == []
     assert threading.active_count() <= before + 1  # asyncio's own
+
+
+def test_the_adapter_needs_the_contract_numpy_and_the_library_alone() -> None:
+    script = """
+import sys
+before = set(sys.modules)
+import voicegw_espeak
+print(*{name.split(".")[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))
+print(*{name for name in sys.modules if name.startswith("voicegw.")})
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    packages, rooms = (set(line.split()) for line in done.stdout.splitlines())
+    assert {name for name in packages if not name.startswith("_")} == {
+        "numpy",
+        "espeakng_loader",
+        "voicegw",
+        "voicegw_espeak",
+    }
+    assert rooms == {"voicegw.backend", "voicegw.backend.contract", "voicegw.backend.manifest", "voicegw.errors"}
