@@ -117,12 +117,14 @@ def _joined(before: _Draft, piece: _Draft, most: int, first: int | None) -> _Dra
     """Give both as one, or None where the one before is to be spoken by itself."""
     length = piece.stop - before.start
     fits = before.whole and length <= most
-    if not piece.speaks and before.speaks and not fits:
-        return before._replace(end=piece.end, whole=False)
-    if not before.speaks and not fits:
-        return piece
-    if before.speaks and piece.speaks and not (fits and _belong(before, piece, length, most, first)):
-        return None
+    if before.speaks and piece.speaks:
+        return _together(before, piece) if fits and _belong(before, piece, length, most, first) else None
+    if fits:
+        return _together(before, piece)
+    return before._replace(end=piece.end, whole=False) if before.speaks else piece
+
+
+def _together(before: _Draft, piece: _Draft) -> _Draft:
     packed = before.packed or (before.speaks and piece.speaks)
     return _Draft(before.start, piece.stop, piece.end, before.speaks or piece.speaks, piece.paragraph, packed)
 

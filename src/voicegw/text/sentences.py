@@ -37,7 +37,7 @@ _SHORT_WORD = 3
 """Letters up to which an unknown word before a full stop and a small letter is taken for an abbreviation."""
 
 _LONGEST_DOTTED = 8
-"""Characters up to which a word with full stops inside is an abbreviation (``e.g``, ``p.ej``), not an address."""
+"""Characters up to which a word with full stops inside is taken for an abbreviation."""
 
 _ORDINAL_DIGITS = 2
 """Digits up to which a number before a full stop is an ordinal or counts a list: ``3. Oktober``, ``1. Buy milk``."""
@@ -128,8 +128,16 @@ def _full_stop_ends(word: str, following: str) -> bool:
         return False
     if word.isdecimal():
         return len(word) > _ORDINAL_DIGITS and not following.islower()
-    abbreviated = "." in word and len(word) <= _LONGEST_DOTTED and not word[-1].isdecimal()
     if following.islower():
-        return len(word) > _SHORT_WORD and not abbreviated
-    initial = len(word) == 1 and word.upper() != word and word != "i"
-    return word in _MAY_END or not (initial or abbreviated)
+        return len(word) > _SHORT_WORD and not _dotted(word)
+    return word in _MAY_END or not (_initial(word) or _dotted(word))
+
+
+def _dotted(word: str) -> bool:
+    """Tell an abbreviation with full stops inside (``e.g``, ``p.ej``) from an address or an amount."""
+    return "." in word and len(word) <= _LONGEST_DOTTED and not word[-1].isdecimal()
+
+
+def _initial(word: str) -> bool:
+    """Tell whether this is a single letter, of a script that has capitals, but not the English pronoun."""
+    return len(word) == 1 and word.upper() != word and word != "i"
