@@ -19,7 +19,7 @@ from voicegw_espeak import EspeakBackend, engine, library
 from voicegw_espeak.engine import Feed
 
 FOX = "The quick brown fox jumps over the lazy dog and runs away."
-SEQUENCE = (FOX, "Hello, world!", "One. Two. Three.")
+SEQUENCE = (FOX.rstrip("."), "Hello, world", "One. Two. Three")
 
 WHOLE = """
 import hashlib, sys
@@ -259,3 +259,20 @@ async def test_a_reader_whose_loop_is_gone_wants_no_more() -> None:
     assert not feed.put(["anything"])  # type: ignore[list-item] # never looked at
     assert feed.cancelled
     feed.end(None)
+
+
+@pytest.mark.parametrize(("text", "speed", "rest_s"), [(FOX, 1.0, 0.3), ("Go on!", 2.0, 0.15), ("stop.go", 1.0, 0.0)])
+async def test_a_sentence_that_ends_a_text_is_followed_by_the_rest_between_sentences(
+    text: str, speed: float, rest_s: float
+) -> None:
+    async with loaded() as backend:
+        take = await speak(backend, text, speed=speed)
+    last = int(np.flatnonzero(take.pcm)[-1])
+    assert round(rest_s * 22050) <= len(take.pcm) - 1 - last < round((rest_s + 0.03) * 22050)
+
+
+async def test_sentences_spoken_one_by_one_last_as_long_as_in_one_go() -> None:
+    async with loaded() as backend:
+        whole = await speak(backend, "One two three. Four five six.")
+        parts = [await speak(backend, text) for text in ("One two three.", "Four five six.")]
+    assert abs(len(whole.pcm) - sum(len(part.pcm) for part in parts)) < 0.03 * 22050

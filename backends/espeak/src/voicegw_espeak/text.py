@@ -13,3 +13,15 @@ _UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u0530\u0557\ud800-\udfff
 def speakable(text: str) -> str:
     """Replace what cannot be given to espeak-ng by spaces, one for one: every other character keeps its place."""
     return _UNSPEAKABLE.sub(" ", text)
+
+
+_SENTENCE_END = re.compile(r"""[.!?\u2026\u3002\uff01\uff1f\u061f\u0964][\s"'\u201d\u2019\u00bb)\]]*\Z""")
+
+
+def ends_sentence(text: str) -> bool:
+    """Tell whether a text ends where a sentence does, closing quotes and brackets aside."""
+    return _SENTENCE_END.search(text[-_TAIL:]) is not None
+
+
+_TAIL = 16
+"""Characters of the end that are looked at, so that a long run of quotes costs nothing."""
