@@ -10,12 +10,14 @@ import signal
 import sys
 import time
 import venv
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import uvloop
 
 from tests.engine.kit import ADAPTERS, GUARD_S, LIMITS, audio, one_model, running, say, speak, spec, until, voice
 from voicegw.backend import RequestMeta, SpeechDone, SpeechEvent, Utterance
@@ -140,15 +142,23 @@ async def test_a_worker_that_hangs_is_replaced(how: str, capfd: pytest.CaptureFi
         assert before.pid not in [p.pid for p in children()]
 
 
-async def test_a_gateway_that_was_held_up_itself_kills_no_worker(tmp_path: Path) -> None:
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_gateway_that_was_held_up_itself_kills_no_worker(
+    loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path
+) -> None:
     mark = tmp_path / "mark"
-    limits = EngineLimits(ping_s=0.05, hang_s=0.2, restart_base_s=0.01)
-    async with one_model(limits, mark=str(mark)) as pool:
-        for _ in range(2):
-            await asyncio.sleep(0.06)
-            time.sleep(0.4)  # noqa: ASYNC251 - the event loop stands still on purpose
-        await speak(pool, say())
-        assert len(loads(mark)) == 1
+
+    async def hold_up() -> None:
+        limits = EngineLimits(ping_s=0.05, hang_s=0.2, restart_base_s=0.01)
+        async with one_model(limits, mark=str(mark)) as pool:
+            for _ in range(2):
+                await asyncio.sleep(0.06)
+                time.sleep(0.4)  # noqa: ASYNC251 - the event loop stands still on purpose
+            await speak(pool, say())
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(hold_up())
+    assert len(loads(mark)) == 1
 
 
 async def test_loading_is_followed_from_outside() -> None:
@@ -189,14 +199,14 @@ async def test_a_model_that_fails_to_load_says_so_and_is_tried_again(tmp_path: P
 
 async def test_a_model_that_crashes_while_it_loads_opens_the_circuit(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
-    limits = EngineLimits(ping_s=0.1, restart_base_s=0.01, restart_max_s=1000.0, crashes=3)
+    limits = EngineLimits(ping_s=0.1, restart_base_s=0.01, restart_max_s=1000.0, crashes=2)
     async with one_model(limits, load_crashes=True, mark=str(mark), ready=False) as pool:
         with pytest.raises(Unavailable, match=r"the worker (died|cannot be reached)") as caught:
             await speak(pool, say())
         assert caught.value.retry_after_s is not None
         assert 900 < caught.value.retry_after_s <= 1000
         assert pool.state is ModelState.FAILED
-        assert len(loads(mark)) == 3
+        assert len(loads(mark)) == 2
         assert not children()
 
 
@@ -213,7 +223,7 @@ async def test_a_model_that_crashes_while_it_loads_opens_the_circuit(tmp_path: P
 async def test_a_model_that_cannot_be_described_is_unavailable(
     fields: dict[str, Any], why: str, *, preload: bool
 ) -> None:
-    limits = EngineLimits(restart_base_s=0.01, restart_max_s=100.0, crashes=2)
+    limits = EngineLimits(restart_base_s=0.01, restart_max_s=100.0, crashes=1)
     async with one_model(limits, preload=preload, ready=False, **fields) as pool:
         with pytest.raises(Unavailable, match=why):
             await pool.describe(GUARD_S)
@@ -222,7 +232,7 @@ async def test_a_model_that_cannot_be_described_is_unavailable(
 
 
 async def test_a_backend_that_is_not_installed_is_unavailable() -> None:
-    limits = EngineLimits(restart_base_s=0.01, restart_max_s=100.0, crashes=2)
+    limits = EngineLimits(restart_base_s=0.01, restart_max_s=100.0, crashes=1)
     async with running(ModelSpec("m", "nowhere"), limits=limits, ready=False) as engine:
         with pytest.raises(Unavailable, match=r"'nowhere' is not installed here; installed: .*scripted"):
             await engine.pools["m"].describe(GUARD_S)
@@ -330,7 +340,7 @@ async def test_a_worker_that_was_unloaded_is_woken_when_the_others_are_full() ->
 
 @pytest.mark.parametrize("missing", ["/nonexistent/python", __file__])
 async def test_an_interpreter_that_cannot_be_started_is_named(missing: str) -> None:
-    limits = EngineLimits(restart_base_s=0.01, restart_max_s=100.0, crashes=2)
+    limits = EngineLimits(restart_base_s=0.01, restart_max_s=100.0, crashes=1)
     async with one_model(limits, python=missing, ready=False) as pool:
         with pytest.raises(Unavailable, match="cannot be started"):
             await pool.describe(GUARD_S)

@@ -83,6 +83,7 @@ class Runtime:
         self.admission = Admission(info.limits.slots, limits.queue_per_slot)
         self.voices = VoiceCache(backend.prepare, limits.voice_cache_bytes) if info.clones else None
         self.sessions: set[GatewaySession] = set()
+        self.streams: set[WorkerStream] = set()
         self._log_requests = log_requests
         self._settled = asyncio.Event()
 
@@ -148,8 +149,12 @@ class Runtime:
 
     async def close(self) -> None:
         """Cancel every stream, close the connections and give the model back."""
-        for session in list(self.sessions):
-            await session.close()
+        streams = list(self.streams)  # of gateways that are gone, too: an adapter is closed when nothing runs on it
+        for stream in streams:
+            stream.cancel()
+        await asyncio.gather(*(stream.task for stream in streams), return_exceptions=True)
+        for session in self.sessions:
+            session.connection.close()
         await self.backend.close()
 
     def log(self, record: RequestRecord) -> None:
@@ -186,7 +191,12 @@ class WorkerStream:
         self._cancelled = False
         serve = {"synthesize": self._synthesize}.get(op, self._unknown)
         self.task = asyncio.get_running_loop().create_task(self._run(serve))
-        self.task.add_done_callback(lambda _t: session.forget(number))  # a task cancelled at once never runs
+        self._runtime.streams.add(self)
+        self.task.add_done_callback(self._over)  # also of a task that was cancelled before it ran
+
+    def _over(self, _task: asyncio.Task[None]) -> None:
+        self._runtime.streams.discard(self)
+        self._session.forget(self._number)
 
     def cancel(self) -> None:
         """Cancel the work, once: a second time would interrupt the adapter while it cleans up."""
@@ -331,14 +341,6 @@ class GatewaySession:
     def forget(self, number: int) -> None:
         """Drop a stream that is over."""
         self._streams.pop(number, None)
-
-    async def close(self) -> None:
-        """Cancel all streams, wait for their ends, and close."""
-        streams = list(self._streams.values())
-        for stream in streams:
-            stream.cancel()
-        await asyncio.gather(*(stream.task for stream in streams), return_exceptions=True)
-        self.connection.close()
 
     def _on_made(self, connection: Connection) -> None:
         self.runtime.sessions.add(self)
