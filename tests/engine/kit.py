@@ -6,11 +6,12 @@ import asyncio
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from voicegw.backend import AudioChunk, Priority, RequestMeta, SpeechEvent, Utterance, Voice, VoiceSample
@@ -71,6 +72,20 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(GUARD_S):
         while not condition():  # noqa: ASYNC110 - what is waited for is another process's doing
             await asyncio.sleep(0.005)
+
+
+def children() -> list[psutil.Process]:
+    """Give the worker processes that are alive."""
+    found = []
+    for child in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):  # it ended meanwhile
+            found += [child] if "voicegw.engine.worker" in child.cmdline() else []
+    return found
+
+
+def loads(mark: Path) -> list[int]:
+    """Give the process ids that loaded the model, in order."""
+    return [int(line) for line in mark.read_text().split()] if mark.exists() else []
 
 
 @asynccontextmanager
@@ -162,6 +177,15 @@ async def bare_worker(
             for peer in peers:
                 peer.connection.close()
             await process.stop()
+
+
+async def ended(peer: Peer, number: int) -> tuple[bytes, dict[str, Any]]:
+    """Take frames until a stream's last one; give its audio and the fields of the last."""
+    audio = b""
+    while (frame := await peer.get("event", "done", "error"))[0] == "event" or frame[1] != number:
+        if frame[1] == number and frame[2] == "audio":
+            audio += frame[4]
+    return audio, frame[2]
 
 
 @asynccontextmanager
