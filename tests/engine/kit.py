@@ -77,7 +77,7 @@ async def until(condition: Callable[[], object]) -> None:
 def children() -> list[psutil.Process]:
     """Give the worker processes that are alive."""
     found = []
-    for child in psutil.Process().children(recursive=True):
+    for child in psutil.Process().children():
         with suppress(psutil.Error):  # it ended meanwhile
             found += [child] if "voicegw.engine.worker" in child.cmdline() else []
     return found
