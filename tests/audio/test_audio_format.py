@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from voicegw.audio.format import DEFAULT, FORMATS, by_name, by_suffix
+from voicegw.audio.format import AAC, DEFAULT, FLAC, FORMATS, MP3, OPUS, PCM, WAV, AudioFormat, by_name, by_suffix
+from voicegw.errors import InvalidRequest
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,42 @@ def test_an_unknown_suffix_gives_nothing(suffix: str) -> None:
 def test_no_suffix_means_two_formats() -> None:
     suffixes = [suffix for entry in FORMATS for suffix in entry.suffixes]
     assert len(suffixes) == len(set(suffixes))
+
+
+@pytest.mark.parametrize("target", FORMATS, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("rate", [8_000, 12_000, 16_000, 24_000, 48_000])
+def test_usual_rates_work_everywhere(target: AudioFormat, rate: int) -> None:
+    target.check_rate(rate)
+
+
+@pytest.mark.parametrize(
+    ("target", "rate"), [(WAV, 8_001), (PCM, 47_999), (FLAC, 22_050), (MP3, 44_100), (AAC, 11_025)]
+)
+def test_a_rate_that_a_format_carries_is_taken(target: AudioFormat, rate: int) -> None:
+    target.check_rate(rate)
+
+
+@pytest.mark.parametrize(
+    ("target", "rate", "possible"),
+    [
+        (OPUS, 22_050, "one of 8000, 12000, 16000, 24000, 48000 for 'opus'"),
+        (OPUS, 44_100, "one of 8000"),
+        (MP3, 23_000, "one of 8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000 for 'mp3'"),
+        (AAC, 7_350, "one of 8000"),
+        (PCM, 7_999, "from 8000 to 48000 for 'pcm'"),
+        (FLAC, 96_000, "from 8000 to 48000"),
+        (WAV, 0, "from 8000 to 48000"),
+    ],
+)
+def test_a_rate_that_a_format_cannot_carry_is_refused_with_those_it_can(
+    target: AudioFormat, rate: int, possible: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=possible) as caught:
+        target.check_rate(rate)
+    assert caught.value.param == "sample_rate"
+
+
+def test_raw_samples_say_an_unusual_rate_in_their_content_type() -> None:
+    assert PCM.content_type_at(24_000) == "audio/pcm"
+    assert PCM.content_type_at(16_000) == "audio/pcm;rate=16000"
+    assert [entry.content_type_at(16_000) for entry in (MP3, WAV)] == ["audio/mpeg", "audio/wav"]

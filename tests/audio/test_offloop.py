@@ -60,7 +60,7 @@ async def collected(stage: OffLoop, *segments: Pcm) -> bytes:
     for segment in segments:
         stage.seam()
         data += [part async for part in stage.push(segment)]
-    return b"".join(data) + await stage.settle() + await stage.finish()
+    return b"".join(data) + await stage.finish()
 
 
 @pytest.mark.parametrize("target", FORMATS, ids=lambda entry: entry.name)
@@ -105,6 +105,17 @@ async def test_an_uncompressed_format_stays_on_the_loop(threads: ThreadPoolExecu
     async for part in OffLoop(pipeline, threads).push(speechlike(4_410, 22_050)):
         assert part
     assert {on_loop for _, _, on_loop in pipeline.seen} == {True}
+
+
+async def test_a_stretched_stream_goes_to_a_thread_and_settles(threads: ThreadPoolExecutor) -> None:
+    pcm = speechlike(9_000)
+    plain = AudioPipeline(24_000, PCM, speed=1.5)
+    expected = plain.push(pcm) + plain.settle()
+    with OffLoop(AudioPipeline(24_000, PCM, speed=1.5), threads) as stage:
+        parts = [part async for part in stage.push(pcm)]
+        assert stage._running is not None
+        assert b"".join(parts) + await stage.settle() == expected
+        assert await stage.settle() == b""
 
 
 async def test_the_loop_runs_on_while_a_slice_is_encoded(threads: ThreadPoolExecutor) -> None:

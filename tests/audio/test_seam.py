@@ -112,3 +112,23 @@ def test_a_fade_is_no_part_of_the_steps_inside_segments() -> None:
 def test_the_fade_lasts_as_long_at_another_rate() -> None:
     audio = joined([ramp(0, HIGH), np.full(500, LOW, np.int16)], rate=8_000)
     assert (audio[2_000:] != LOW).sum() == 40
+
+
+def test_where_it_stops_loud_a_short_way_leads_to_silence() -> None:
+    smoother = SeamSmoother(24_000)
+    assert len(smoother.rest()) == 0
+    smoother.push(np.full(300, HIGH, np.int16))
+    way = smoother.rest()
+    assert len(way) == 120
+    assert way[-1] == 0
+    assert largest_step(np.concatenate([[HIGH], way])) <= HIGH / 120 + 1
+    assert len(smoother.rest()) == 0
+    again = smoother.push(np.full(300, HIGH, np.int16))
+    assert again[0] == 0  # from the silence up, as at any seam
+    assert again[-1] == HIGH
+
+
+def test_where_it_stops_softly_nothing_is_added() -> None:
+    smoother = SeamSmoother(24_000)
+    smoother.push(np.array([0, 900, 800], np.int16))
+    assert len(smoother.rest()) == 0

@@ -28,7 +28,8 @@ class OffLoop:
     """One request's pipeline, for one task that iterates; close it, or use it with ``with``.
 
     The event loop waits for nothing longer than a copy: slices of at most 100 ms go to a thread one after another.
-    Uncompressed formats stay on the loop, where 100 ms take 15 us; a hop to a thread and back costs 25 to 35 us.
+    Uncompressed formats at normal speed stay on the loop, where 100 ms take 15 us; a hop to a thread and back costs 25
+    to 35 us.
     Cancelling the task is safe at any time, and leaves the pipeline fit for :meth:`close` only.
 
     Args:

@@ -31,6 +31,15 @@ class SeamSmoother:
         """Say that what is pushed next begins a new segment; does nothing before the first sample."""
         self._at_seam = self._last is not None
 
+    def rest(self) -> NDArray[np.int16]:
+        """Say that silence follows; gives the 5 ms that lead there where to stop would be a step, else nothing."""
+        last, self._last = self._last or 0, 0
+        self._at_seam = True
+        self._offsets = np.empty(0, np.int32)
+        if abs(last) <= self._largest:
+            return np.empty(0, np.int16)
+        return np.rint(last * np.arange(self._fade - 1, -1, -1) / self._fade).astype(np.int16)
+
     def push(self, pcm: NDArray[np.int16]) -> NDArray[np.int16]:
         """Take samples of shape (n,), n >= 0, and give as many."""
         if not len(pcm):
