@@ -1,135 +1,87 @@
-"""What encoding costs beside bare PyAV, in the same run and interleaved, and whether its memory grows.
+"""Processor time of the audio pipeline: every format against PyAV alone, and stretching at several speeds.
 
-Usage: python benchmarks/encode.py [--seconds 10] [--rounds 7] [--encodes 2000]
-
-Prints, for each format, the CPU milliseconds per second of audio of ``voicegw.audio.pipeline``, fed 100 ms at a time
-as the gateway does it, and of PyAV alone with the same codec, options and pieces (for wav and pcm there is nothing of
-the kind), the medians over the rounds and their ratio; then the resident memory over many encodes of 1 s.
+Run it as ``python benchmarks/encode.py``; each figure is the best of seven runs over 10 s of audio.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
+from fractions import Fraction
+from functools import partial
 
 import av
 import numpy as np
 from numpy.typing import NDArray
 
-from voicegw.audio.encode import _COMMON, _RECIPES
-from voicegw.audio.format import FLAC, FORMATS, OUTPUT_RATE, AudioFormat
+from voicegw.audio.encode import _COMMON, _RECIPES, _Sink
+from voicegw.audio.format import AAC, FLAC, MP3, OPUS, OUTPUT_RATE, PCM, AudioFormat
 from voicegw.audio.pipeline import AudioPipeline
 
-PIECE = OUTPUT_RATE // 10
-
-Encode = Callable[[AudioFormat, NDArray[np.int16]], int]
-
-
-def sound(seconds: float) -> NDArray[np.int16]:
-    """Make a gliding tone with overtones and noise, about as hard to encode as speech."""
-    t = np.arange(round(seconds * OUTPUT_RATE)) / OUTPUT_RATE
-    phase = 2 * np.pi * np.cumsum(150 + 60 * np.sin(2.3 * t)) / OUTPUT_RATE
-    voice = np.sin(phase) + np.sin(2 * phase) / 2 + np.sin(3 * phase) / 3 + np.sin(5 * phase) / 5
-    loudness = 4000 * (1 + np.sin(2 * np.pi * 3 * t))
-    return np.asarray(voice * loudness + np.random.default_rng(0).normal(0, 150, len(t)), np.int16)
+SECONDS, RUNS = 10, 7
+SPEEDS = (0.25, 0.5, 0.75, 1.25, 2.0, 4.0)
 
 
-def ours(target: AudioFormat, pcm: NDArray[np.int16]) -> int:
-    """Encode as the gateway does; gives the number of bytes."""
-    pipeline = AudioPipeline(OUTPUT_RATE, target)
-    size = sum(len(pipeline.push(pcm[at : at + PIECE])) for at in range(0, len(pcm), PIECE))
-    return size + len(pipeline.finish())
+def pieces(rate: int) -> list[NDArray[np.int16]]:
+    """Make a tone that glides, in pieces of 100 ms."""
+    t = np.arange(SECONDS * rate) / rate
+    audio = 9_000 * np.sin(2 * np.pi * (150 * t + 30 * np.sin(2.3 * t)))
+    return np.array_split(audio.astype(np.int16), 10 * SECONDS)
 
 
-class Sink:
-    """Counts bytes."""
-
-    size = 0
-
-    def write(self, data: bytes) -> int:
-        """Count."""
-        self.size += len(data)
-        return len(data)
-
-
-def bare(target: AudioFormat, pcm: NDArray[np.int16]) -> int:
-    """Encode with PyAV as its documentation shows it, with our options; gives the number of bytes."""
-    recipe, sink = _RECIPES[target], Sink()
-    with av.open(sink, "w", format=recipe.muxer, options={**_COMMON, **recipe.muxer_options}) as container:
-        stream = container.add_stream(recipe.codec, rate=OUTPUT_RATE, options=recipe.codec_options)
-        stream.layout, stream.format = "mono", recipe.samples
-        if target is not FLAC:
-            stream.bit_rate = target.bit_rate
-        for at in range(0, len(pcm), PIECE):
-            frame = av.AudioFrame.from_ndarray(pcm[None, at : at + PIECE], format="s16", layout="mono")
-            frame.sample_rate, frame.pts = OUTPUT_RATE, at
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode(None))
-    return sink.size
+def alone(target: AudioFormat) -> None:
+    """Encode with as little of Python as there can be, codec and options being the same."""
+    recipe, sink, start = _RECIPES[target], _Sink(), 0
+    container = av.open(sink, "w", format=recipe.muxer, options={**_COMMON, **recipe.muxer_options})
+    options = {"frame_size": str(OUTPUT_RATE // 50)} if target is FLAC else recipe.codec_options
+    stream = container.add_stream(recipe.codec, rate=OUTPUT_RATE, options=options)
+    stream.layout = "mono"
+    stream.format = recipe.samples
+    if target is not FLAC:
+        stream.bit_rate = target.bit_rate
+    for piece in pieces(OUTPUT_RATE):
+        frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), "s16", "mono")
+        frame.sample_rate = OUTPUT_RATE
+        frame.time_base = Fraction(1, OUTPUT_RATE)
+        frame.pts = start
+        start += len(piece)
+        container.mux(stream.encode(frame))
+        sink.take()
+    container.mux(stream.encode(None))
+    container.close()
 
 
-def cpu_ms(encode: Encode, target: AudioFormat, pcm: NDArray[np.int16]) -> float:
-    """Give CPU milliseconds per second of audio."""
-    before = time.process_time()
-    encode(target, pcm)
-    return (time.process_time() - before) * 1000 * OUTPUT_RATE / len(pcm)
+def ours(target: AudioFormat, rate: int = OUTPUT_RATE, speed: float = 1.0) -> None:
+    """Push all of it through a pipeline."""
+    pipeline = AudioPipeline(rate, target, speed=speed)
+    for piece in pieces(rate):
+        pipeline.push(piece)
+    pipeline.finish()
 
 
-def compare(target: AudioFormat, pcm: NDArray[np.int16], rounds: int) -> None:
-    """Print one line of costs; which one goes first changes every round."""
-    ways = {ours, bare} if target in _RECIPES else {ours}
-    costs: dict[Encode, list[float]] = {way: [] for way in ways}
-    for turn in range(rounds):
-        for way in sorted(ways, key=lambda way: (way is ours) == bool(turn % 2)):
-            costs[way].append(cpu_ms(way, target, pcm))
-    mine = statistics.median(costs[ours])
-    if bare not in costs:
-        print(f"{target.name:5} {mine:8.3f}")
-        return
-    theirs = statistics.median(costs[bare])
-    print(f"{target.name:5} {mine:8.3f} {theirs:8.3f} {mine / theirs:8.3f}   spread {_spread(costs[ours])}")
+def cost_ms(work: Callable[[], None]) -> float:
+    """Give the milliseconds of processor time per second of audio, without those of making it."""
+    return max(0.0, _best(work) - _best(partial(pieces, OUTPUT_RATE))) * 1000 / SECONDS
 
 
-def _spread(costs: list[float]) -> str:
-    return f"{min(costs):.2f}-{max(costs):.2f}"
-
-
-def rss_mb() -> float:
-    """Give the resident memory of this process in MB (Linux)."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * 4096 / 1e6
-
-
-def growth(encodes: int) -> None:
-    """Print the resident memory at every quarter; the formats take turns, each fourth encoder is dropped unfinished."""
-    pcm = sound(1)
-    for turn in range(encodes + 1):
-        if turn % max(1, encodes // 4) == 0:
-            print(f"RSS after {turn:5} encodes of 1 s: {rss_mb():6.1f} MB")
-        target = FORMATS[turn % len(FORMATS)]
-        if turn % 4 == 3:
-            AudioPipeline(OUTPUT_RATE, target).push(pcm)
-        else:
-            ours(target, pcm)
+def _best(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(RUNS):
+        begin = time.process_time()
+        work()
+        times.append(time.process_time() - begin)
+    return min(times)
 
 
 def main() -> None:
-    """Compare, then watch the memory."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seconds", type=float, default=10, help="audio per encode when comparing")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--encodes", type=int, default=2000)
-    options = parser.parse_args()
-    pcm = sound(options.seconds)
-    for target in FORMATS:
-        ours(target, pcm)  # pages and tables are touched once
-    print("CPU ms per second of audio (median)\n         ours     bare    ratio")
-    for target in FORMATS:
-        compare(target, pcm, options.rounds)
-    growth(options.encodes)
+    """Print both tables."""
+    print("format   PyAV alone   pipeline   ratio   (ms per s of audio)")
+    for target in (MP3, OPUS, AAC, FLAC):
+        bare, whole = cost_ms(partial(alone, target)), cost_ms(partial(ours, target))
+        print(f"{target.name:6} {bare:12.2f} {whole:10.2f} {whole / bare:7.3f}")
+    print("pcm, resampled from 22,050 Hz", f"{cost_ms(partial(ours, PCM, rate=22_050)):.2f}", sep="   ")
+    for speed in SPEEDS:
+        print(f"pcm, speed {speed:<4g}   {cost_ms(partial(ours, PCM, speed=speed)):.2f}")
 
 
 if __name__ == "__main__":
