@@ -40,7 +40,8 @@ def alone(target: AudioFormat) -> None:
     if target is not FLAC:
         stream.bit_rate = target.bit_rate
     for piece in pieces(OUTPUT_RATE):
-        frame = av.AudioFrame.from_ndarray(piece.reshape(1, -1), "s16", "mono")
+        frame = av.AudioFrame("s16", "mono", len(piece))
+        frame.planes[0].update(piece.tobytes())
         frame.sample_rate = OUTPUT_RATE
         frame.time_base = Fraction(1, OUTPUT_RATE)
         frame.pts = start

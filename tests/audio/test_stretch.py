@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.audio.sounds import Pcm, bursts, cut, largest_step, onset_s, speechlike
@@ -133,6 +134,13 @@ def test_the_clock_never_goes_back_and_ends_with_the_audio(speed: float) -> None
     assert stretcher.output_of(0) == 0
     assert stretcher.output_of(30_000) == sum(map(len, audio))
     assert max(abs(here - there) for here, there in zip(before, after, strict=True)) < 0.1 * 24_000
+
+
+def test_no_thread_is_started() -> None:
+    before = psutil.Process().num_threads()
+    running = [Stretcher(1.3, 24_000) for _ in range(4)]
+    assert all(len(stretcher.push(speechlike(4_800))) for stretcher in running)
+    assert psutil.Process().num_threads() <= before
 
 
 def test_full_scale_is_clipped_not_wrapped() -> None:
