@@ -117,9 +117,9 @@ def test_a_model_whose_backend_is_not_installed(run: Run, folder: Path) -> None:
 
 
 def test_a_warning_is_told(run: Run) -> None:
-    status, _, err = run("say", "one", "-o", "a.wav", "--speed", "4")
+    status, _, err = run("say", "one", "-o", "a.wav", "--language", "xx")
     assert status == 0
-    assert err.startswith("voicegw: speed 4 is out of this model's range")
+    assert err.startswith("voicegw: language xx is not one of")
 
 
 def test_by_a_server(run: Run, server: RunningServer, folder: Path) -> None:
@@ -127,10 +127,12 @@ def test_by_a_server(run: Run, server: RunningServer, folder: Path) -> None:
     assert samples(folder / "a.wav") == SECOND
     run("say", "one two", "-o", "b.wav")
     assert (folder / "a.wav").read_bytes() == (folder / "b.wav").read_bytes()
+    url = f"{server.url}/v1"
     status, _, err = run(
-        "say", "one", "-o", "c.wav", "--model", "tone", "--url", f"{server.url}/v1", "--speed", "4", "--language", "en"
+        "say", "one two", "-o", "c.wav", "--model", "tone", "--url", url, "--speed", "4", "--language", "xx"
     )
-    assert (status, "speed 4" in err) == (0, True)
+    assert (status, "language xx" in err) == (0, True)
+    assert samples(folder / "c.wav") == pytest.approx(SECOND / 4, abs=600)
 
 
 def test_a_server_that_refuses(run: Run, server: RunningServer, folder: Path) -> None:

@@ -124,18 +124,21 @@ def test_an_unknown_voice_is_refused_with_a_list() -> None:
 
 
 @pytest.mark.parametrize(
-    ("native", "asked", "given", "warnings"),
+    ("native", "asked", "given", "stretch"),
     [
-        ((0.5, 2.0), 1.0, None, ()),
-        ((0.5, 2.0), 1.5, 1.5, ()),
-        ((0.5, 2.0), 4.0, 2.0, ("speed 4 is out of this model's range, 2 used",)),
-        ((0.5, 2.0), 0.25, 0.5, ("speed 0.25 is out of this model's range, 0.5 used",)),
-        (None, 1.0, None, ()),
-        (None, 1.5, None, ("speed 1.5 is out of this model's range, 1 used",)),
+        ((0.5, 2.0), 1.0, None, 1.0),
+        ((0.5, 2.0), 1.5, 1.5, 1.0),
+        ((0.5, 2.0), 4.0, 2.0, 2.0),
+        ((0.5, 2.0), 0.25, 0.5, 0.5),
+        ((0.5, 1.0), 1.5, None, 1.5),
+        (None, 1.0, None, 1.0),
+        (None, 1.5, None, 1.5),
+        (None, 0.25, None, 0.25),
+        ((1.5, 2.0), 0.25, None, 0.25),
     ],
 )
-def test_speed_is_clamped_to_the_models_range(
-    native: tuple[float, float] | None, asked: float, given: float | None, warnings: tuple[str, ...]
+def test_speed_is_the_models_within_its_range_and_stretching_beyond(
+    native: tuple[float, float] | None, asked: float, given: float | None, stretch: float
 ) -> None:
     found = casting(replace(INFO, speed=native), speed=asked)
-    assert (found.speed, found.warnings) == (given, warnings)
+    assert (found.speed, found.stretch, found.warnings) == (given, stretch, ())

@@ -259,6 +259,34 @@ async def test_speaking_goes_on_while_nobody_reads_up_to_the_bound() -> None:
     assert len(pool.heard) > heard
 
 
+@pytest.mark.parametrize("speed", [0.25, 0.7, 4.0])
+async def test_a_model_without_a_speed_of_its_own_is_stretched(speed: float) -> None:
+    pool = MemoryPool(hum, replace(INFO, speed=None))
+    pcm = np.frombuffer(await read(await service(pool).start(asking("x" * 50, speed=speed))), np.int16)
+    assert pool.heard[0].parameters == {}
+    assert len(pcm) / 24_000 == pytest.approx(0.5 / speed, abs=0.06)
+    crossings = np.count_nonzero(np.diff(np.signbit(pcm))) / 2
+    assert crossings / (len(pcm) / 24_000) == pytest.approx(300, rel=0.1)
+
+
+async def hum(utterance: Utterance) -> AsyncGenerator[SpeechEvent, None]:
+    at = np.arange(240 * len(utterance.text)) / 24_000
+    yield AudioChunk((8000 * np.sin(2 * np.pi * 300 * at)).astype(np.int16))
+    yield SpeechDone()
+
+
+async def test_more_is_made_ahead_for_a_listener_who_hears_it_faster() -> None:
+    made = []
+    for speed in (0.25, 4.0):
+        pool = MemoryPool(info=replace(INFO, speed=None))
+        speech = await service(pool, SpeechPolicy(ahead_s=1.0)).start(asking(LONG, speed=speed))
+        for _ in range(500):
+            await asyncio.sleep(0)
+        made.append(len(pool.heard))
+        await speech.aclose()
+    assert made[0] < 3 < made[1]
+
+
 async def test_text_that_nobody_would_hear_never_reaches_the_model() -> None:
     pool = MemoryPool()
     assert await read(await service(pool).start(asking("... !?"))) == bytes(4800)

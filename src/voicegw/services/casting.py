@@ -40,12 +40,14 @@ class Cast:
         voice: Built-in voice of the model; None where it has none.
         language: One of the model's own tags; None = the voice's own.
         speed: Within the model's native range; None = not to be mentioned.
+        stretch: The factor by which its audio is then still to be sped up, the pitch kept.
         warnings: What the client asked for and does not get, one clause each.
     """
 
     voice: str | None
     language: str | None
     speed: float | None
+    stretch: float = 1.0
     warnings: tuple[str, ...] = ()
 
 
@@ -99,30 +101,49 @@ def cast(
 ) -> Cast:
     """Choose voice, language and speed for a request.
 
-    A voice of the model wins over an alias. The language is the request's, else the voice's, else the default one.
+    A voice of the model, by its id or else its name, wins over an alias; an alias that means a voice which the model
+    lacks is passed over, and named in the warnings. The language is the request's, else the voice's, else the default
+    one.
 
     Raises:
         InvalidRequest: ``voice`` is neither a voice of the model nor an alias; the message lists some.
     """
     tag = closest(language, info.languages) if language and info.languages else language
-    chosen = _voice(model_id, info, voice, language or default_language, aliases)
-    native, clamped = _speed(info, speed)
+    chosen, passed_over = _voice(model_id, info, voice, language or default_language, aliases)
     lacking = (f"language {language} is not one of {model_id}, spoken all the same",) if language and not tag else ()
-    return Cast(chosen, tag or _voice_language(info, chosen, default_language), native, (*lacking, *clamped))
+    native = _native_speed(info, speed)
+    return Cast(
+        chosen,
+        tag or _voice_language(info, chosen, default_language),
+        speed=None if native == 1 else native,
+        stretch=speed / native,
+        warnings=(*passed_over, *lacking),
+    )
 
 
-def _voice(model_id: str, info: ModelInfo, voice: str | None, language: str, aliases: VoiceAliases) -> str | None:
-    known = {each.id for each in info.voices}
-    if voice is not None and voice in known:
-        return voice
+def _voice(
+    model_id: str, info: ModelInfo, voice: str | None, language: str, aliases: VoiceAliases
+) -> tuple[str | None, tuple[str, ...]]:
+    """Choose a voice, and say so where an alias could not be followed."""
+    if (own := _own(info, voice)) is not None:
+        return own, ()
     configured = _configured(aliases.get(model_id, {}), language, voice)
-    if configured in known:
-        return configured
+    if configured in {each.id for each in info.voices}:
+        return configured, ()
     if voice is not None and configured is None and voice not in OPENAI_VOICES:
         raise InvalidRequest(_unknown_voice(model_id, info, voice), param="voice", code="voice_not_found")
     candidates = speakers(info, language)
     place = OPENAI_VOICES.index(voice) if voice in OPENAI_VOICES else 0
-    return candidates[place % len(candidates)].id if candidates else None
+    found = candidates[place % len(candidates)].id if candidates else None
+    if configured is None:
+        return found, ()
+    return found, (f"voice {voice} means {configured}, which {model_id} lacks; {found or 'its only voice'} used",)
+
+
+def _own(info: ModelInfo, voice: str | None) -> str | None:
+    """Find a voice of the model by its id, else by its name: some clients send what a list shows to people."""
+    known = {**{each.name: each.id for each in reversed(info.voices)}, **{each.id: each.id for each in info.voices}}
+    return known.get(voice) if voice else None
 
 
 def _configured(table: Mapping[str, Mapping[str, str]], language: str, alias: str | None) -> str | None:
@@ -147,8 +168,7 @@ def _voice_language(info: ModelInfo, voice: str | None, default: str) -> str | N
     return closest(default, info.languages)
 
 
-def _speed(info: ModelInfo, speed: float) -> tuple[float | None, tuple[str, ...]]:
+def _native_speed(info: ModelInfo, speed: float) -> float:
+    """Give the part of a speed that is the model's own; 1 where its range, if any, leaves that out."""
     low, high = info.speed or (1.0, 1.0)
-    native = min(max(speed, low), high)
-    warnings = () if native == speed else (f"speed {speed:g} is out of this model's range, {native:g} used",)
-    return (native if info.speed and native != 1.0 else None), warnings
+    return min(max(speed, low), high) if low <= 1 <= high else 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voicegw.backend.manifest import ModelInfo, Parameter
@@ -11,6 +11,8 @@ from voicegw.errors import InvalidRequest
 
 _ELSEWHERE = frozenset({"speed"})
 """Has a meaning of its own in every request."""
+
+_SHOWN, _SHOWN_CHARS = 10, 64
 
 
 def chosen(info: ModelInfo, extras: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -25,6 +27,22 @@ def chosen(info: ModelInfo, extras: Mapping[str, Any]) -> tuple[dict[str, Any], 
     given = {name: value for name, value in extras.items() if value is not None}
     values = {name: _checked(declared[name], value) for name, value in given.items() if name in declared}
     return values, tuple(name for name in given if name not in declared)
+
+
+def refuse_ignored(model_id: str, ignored: Sequence[str]) -> None:
+    """Refuse what would have no effect.
+
+    Raises:
+        InvalidRequest: There is something; ``param`` names the first, the message some more.
+    """
+    if ignored:
+        shown = [repr(name[:_SHOWN_CHARS]) for name in ignored[:_SHOWN]]
+        more = f" and {len(ignored) - _SHOWN} more" if len(ignored) > _SHOWN else ""
+        raise InvalidRequest(
+            f"Parameters that have no effect on model {model_id!r}: {', '.join(shown)}{more}.",
+            param=ignored[0][:_SHOWN_CHARS],
+            code="unknown_parameter",
+        )
 
 
 def _checked(parameter: Parameter, value: Any) -> Any:

@@ -118,7 +118,7 @@ class SpokenStream:
 
     Args:
         pool: The model.
-        sample_rate: Of its audio, in Hz.
+        heard_rate: Samples of its audio that are heard in a second: its rate times the factor by which it is sped up.
         utterance: What all of them share; its own text is not spoken.
         segments: What they say, in order; taken as they are needed.
         first_by: Monotonic time by which the first audio is due.
@@ -134,7 +134,7 @@ class SpokenStream:
     def __init__(
         self,
         pool: SpeechPool,
-        sample_rate: int,
+        heard_rate: float,
         utterance: Utterance,
         segments: Iterable[Segment],
         *,
@@ -143,7 +143,7 @@ class SpokenStream:
         ahead_s: float,
     ) -> None:
         self._pool = pool
-        self._rate = sample_rate
+        self._heard_rate = heard_rate
         self._next = utterance
         self._segments = iter(segments)
         self._first_by = first_by
@@ -151,7 +151,7 @@ class SpokenStream:
         self.made = 0
         self._begun: float | None = None
         self.first_audio_at: float | None = None
-        self.ahead = Ahead(round(ahead_s * sample_rate))
+        self.ahead = Ahead(round(ahead_s * heard_rate))
         self._task = asyncio.create_task(self._speak_all(), name=f"speech {utterance.meta.request_id}")
         self._task.add_done_callback(self._ended)
 
@@ -216,4 +216,4 @@ class SpokenStream:
         """Give the seconds that a listener who began at the first chunk has still to hear."""
         if self._begun is None:
             return 0.0
-        return max(0.0, self.made / self._rate - (time.monotonic() - self._begun))
+        return max(0.0, self.made / self._heard_rate - (time.monotonic() - self._begun))

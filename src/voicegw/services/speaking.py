@@ -1,0 +1,115 @@
+"""Speech under way: the samples of a model become the bytes of one continuous stream in the format asked for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from concurrent.futures import Executor
+from contextlib import aclosing
+
+import numpy as np
+
+from voicegw.audio.format import PCM, WAV, AudioFormat
+from voicegw.audio.offloop import OffLoop
+from voicegw.audio.pipeline import AudioPipeline
+from voicegw.audio.resample import resampled_length
+from voicegw.services.casting import Cast
+from voicegw.services.stream import Piece, SpokenStream
+
+_SLICE_S = 1.0
+_WAV_HEADER = 44
+_SILENCE_S = 0.1
+
+
+class Speech:
+    """Speech under way: its first audio exists, or all of it turned out to be silence.
+
+    Close it in any case (``contextlib.aclosing``): that stops the work in the model.
+
+    Attributes:
+        model: Id of the model that speaks.
+        voice: Its voice; None where it has but one.
+        format: Of the bytes.
+        warnings: What the client asked for and does not get, one clause each.
+        ignored: Names of the extras that have no effect.
+        first_audio_at: The worker's monotonic time of the first chunk in seconds; None where there was none.
+        sample_rate: Hz of what is sent.
+        size: How many bytes will come; None where nobody knows yet.
+    """
+
+    def __init__(
+        self,
+        stream: SpokenStream,
+        model: str,
+        casting: Cast,
+        *,
+        target: AudioFormat,
+        sample_rate: int,
+        rate: int,
+        ignored: tuple[str, ...],
+        threads: Executor,
+    ) -> None:
+        self.model = model
+        self.voice = casting.voice
+        self.format = target
+        self.warnings = casting.warnings
+        self.ignored = ignored
+        self.first_audio_at = stream.first_audio_at
+        self._stream = stream
+        self.sample_rate = sample_rate
+        self._rate = rate
+        self._tempo = 1.0 if stream.silent else casting.stretch
+        self._silence = np.zeros(round(_SILENCE_S * rate) if stream.silent else 0, np.int16)
+        self._threads = threads
+        if stream.silent:
+            self.warnings += (f"the text gave no audio, {1000 * _SILENCE_S:.0f} ms of silence instead",)
+        self._total = stream.made + len(self._silence) if stream.complete else None
+        self.size = self._size()
+
+    async def body(self) -> AsyncGenerator[bytes, None]:
+        """Give the bytes, never an empty piece; once.
+
+        Raises:
+            VoicegwError: The model failed mid-stream; what was given until then is not whole.
+        """
+        with OffLoop(self._pipeline(), self._threads) as encoding:
+            async with aclosing(self._pieces()) as pieces:
+                async for piece in pieces:
+                    if piece.seam:
+                        encoding.seam()
+                    async with aclosing(_pushed(encoding, piece)) as parts:
+                        async for part in parts:
+                            yield part
+            if last := await encoding.finish():
+                yield last
+
+    async def aclose(self) -> None:
+        """Stop the work and wait until it has stopped; safe to call again."""
+        await self._stream.aclose()
+
+    def _pipeline(self) -> AudioPipeline:
+        return AudioPipeline(
+            self._rate, self.format, total_samples=self._total, sample_rate=self.sample_rate, speed=self._tempo
+        )
+
+    def _size(self) -> int | None:
+        """Give the bytes of a whole file where that is plain arithmetic."""
+        if self._total is None or self._tempo != 1 or self.format not in (WAV, PCM):
+            return None
+        header = _WAV_HEADER if self.format is WAV else 0
+        return 2 * resampled_length(self._total, self._rate, self.sample_rate) + header
+
+    async def _pieces(self) -> AsyncGenerator[Piece, None]:
+        if len(self._silence):
+            yield Piece(self._silence, seam=False)
+        while (piece := await self._stream.ahead.take(round(_SLICE_S * self._rate))) is not None:
+            yield piece
+
+
+async def _pushed(encoding: OffLoop, piece: Piece) -> AsyncGenerator[bytes, None]:
+    async with aclosing(encoding.push(piece.pcm)) as parts:
+        if encoding.pipeline.trivial:  # it is there at once, and every part sent on its own is a system call
+            if data := b"".join([part async for part in parts]):
+                yield data
+        else:
+            async for part in parts:
+                yield part
