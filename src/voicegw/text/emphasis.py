@@ -11,6 +11,9 @@ UNSPACED_FROM = "\u2e80"
 """First character of the East Asian blocks, which are written without spaces."""
 
 _SPACE = re.compile(r"\s")
+_HEARD = re.compile(r"(?:[^\W_]|[^\x00-\x7f])++")
+_ENDS = ".,:;!?\u2026"
+_FACES = "^<>-=;*~"
 _PAIR = 2
 _KINDS = 3
 """Runs of one mark pair with those of one, runs of two with those of two, longer ones with all."""
@@ -21,7 +24,9 @@ class Emphasis:
 
     The rules are CommonMark's flanking rules, with these differences: next to East Asian letters a mark needs no
     space; inside of a word only a pair of asterisks counts, and only together with one in the same word and not
-    between digits (``un**believ**able``, but ``5*x*y``, ``2**3``, ``f**k``); a single mark never closes a double one.
+    between digits (``un**believ**able``, but ``5*x*y``, ``2**3``, ``f**k``); a single mark never closes a double one;
+    asterisks close behind a mark of punctuation though no space follows (``**Note:**text``); there must be something to
+    hear in between (not in ``*_*``).
     """
 
     def __init__(self, text: str, start: int, stop: int) -> None:
@@ -30,7 +35,7 @@ class Emphasis:
         self._start = start
         self._stop = stop
         self._read = start
-        self._word = start
+        self._word = self._heard = start
         self._waiting: dict[str, tuple[list[_Run], ...]] = {mark: ([], [], []) for mark in "*_~"}
 
     def add(self, start: int, end: int) -> None:
@@ -42,6 +47,7 @@ class Emphasis:
         if _none(mark, end - start, before, after) or (within and not _counts_within(mark, end - start, before, after)):
             return
         opens, closes = _flanks(before, after)
+        closes = closes or (mark == "*" and before in _ENDS)
         run = _Run(start, end, within)
         if closes:
             self._pair(mark, run)
@@ -51,7 +57,7 @@ class Emphasis:
     def _pair(self, mark: str, run: _Run) -> None:
         """Pair a run that closes with those that wait, the last ones first, until it is used up."""
         waiting = self._waiting[mark]
-        self._find_word(run.start)
+        self._look(run.start)
         while run.end > run.start and (opener := self._opener(waiting, run)):
             size = min(opener.end - opener.start, run.end - run.start)
             self.edits += (Edit(opener.end - size, opener.end), Edit(run.start, run.start + size))
@@ -66,7 +72,7 @@ class Emphasis:
         for runs in kinds:
             self._forget(runs)
         opener = max((runs[-1] for runs in kinds if runs), key=_begin, default=None)
-        if opener is None or (run.within and opener.start < self._word):
+        if opener is None or opener.end >= self._heard or (run.within and opener.start < self._word):
             return None
         for runs in waiting:
             while runs and runs[-1].start >= opener.start:
@@ -78,10 +84,12 @@ class Emphasis:
         while runs and runs[-1].within and runs[-1].start < self._word:
             runs.pop()
 
-    def _find_word(self, at: int) -> None:
-        """Find where the word around ``at`` begins; each character is looked at once."""
+    def _look(self, at: int) -> None:
+        """Find where the word around ``at`` begins and where something was heard last; no character is read twice."""
         for space in _SPACE.finditer(self._text, self._read, at):
             self._word = space.end()
+        for heard in _HEARD.finditer(self._text, self._read, at):
+            self._heard = heard.end()
         self._read = at
 
 
@@ -109,8 +117,10 @@ def _of_word(letter: str) -> bool:
 
 
 def _none(mark: str, size: int, before: str, after: str) -> bool:
-    """Tell a single or long tilde, and an asterisk between brackets: ``(a)*(b)*(c)``."""
-    return (mark == "~" and size != _PAIR) or (before in ")]}" and after in "([{")
+    """Tell a single or long tilde, and what stands between brackets or in faces: ``(a)*(b)*(c)``, ``^_^``."""
+    if mark == "~":
+        return size != _PAIR
+    return (before in ")]}" and after in "([{") or (size == 1 and before in _FACES and after in _FACES)
 
 
 def _counts_within(mark: str, size: int, before: str, after: str) -> bool:
