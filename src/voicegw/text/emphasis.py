@@ -46,8 +46,7 @@ class Emphasis:
         within = _of_word(before) and _of_word(after)
         if _none(mark, end - start, before, after) or (within and not _counts_within(mark, end - start, before, after)):
             return
-        opens, closes = _flanks(before, after)
-        closes = closes or (mark == "*" and before in _ENDS)
+        opens, closes = _flanks(mark, before, after)
         run = _Run(start, end, within)
         if closes:
             self._pair(mark, run)
@@ -72,7 +71,8 @@ class Emphasis:
         for runs in kinds:
             self._forget(runs)
         opener = max((runs[-1] for runs in kinds if runs), key=_begin, default=None)
-        if opener is None or opener.end >= self._heard or (run.within and opener.start < self._word):
+        first = self._word if run.within else self._start
+        if opener is None or opener.start < first or opener.end >= self._heard:
             return None
         for runs in waiting:
             while runs and runs[-1].start >= opener.start:
@@ -129,12 +129,12 @@ def _counts_within(mark: str, size: int, before: str, after: str) -> bool:
     return mark == "*" and size == _PAIR and not (before.isdigit() and after.isdigit())
 
 
-def _flanks(before: str, after: str) -> tuple[bool, bool]:
+def _flanks(mark: str, before: str, after: str) -> tuple[bool, bool]:
     """Tell whether marks between two characters can open and can close emphasis."""
     loose_before, loose_after = _loose(before), _loose(after)
     opens = not after.isspace() and (not _punctuation(after) or loose_before)
     closes = not before.isspace() and (not _punctuation(before) or loose_after)
-    return opens, closes
+    return opens, closes or (mark == "*" and before in _ENDS)
 
 
 def _loose(letter: str) -> bool:
