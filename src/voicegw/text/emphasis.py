@@ -74,9 +74,7 @@ class Emphasis:
         first = self._word if run.within else self._start
         if opener is None or opener.start < first or opener.end >= self._heard:
             return None
-        for runs in waiting:
-            while runs and runs[-1].start >= opener.start:
-                runs.pop()
+        _drop_from(opener.start, waiting)
         return opener
 
     def _forget(self, runs: list[_Run]) -> None:
@@ -102,6 +100,12 @@ class _Run:
         self.start = start
         self.end = end
         self.within = within
+
+
+def _drop_from(start: int, waiting: tuple[list[_Run], ...]) -> None:
+    for runs in waiting:
+        while runs and runs[-1].start >= start:
+            runs.pop()
 
 
 def _begin(run: _Run) -> int:
