@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from tests.support import curl
 from tests.support.environments import ROOT, pip
 from tests.support.server import RunningServer, program, running_server
-from voicegw.settings import Defaults, Limits, Logging, Model, Server, Settings
+from voicegw.settings import ApiKey, Defaults, Limits, Logging, Model, Server, Settings
 
 TEXT = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
@@ -102,20 +102,23 @@ def test_every_command_that_is_named_exists() -> None:
 
 
 def test_the_configuration_is_valid() -> None:
-    (shown,) = [yaml.safe_load(body) for kind, body in BLOCKS if kind == "yaml"]
+    keys, shown = [yaml.safe_load(body) for kind, body in BLOCKS if kind == "yaml"]
+    assert Settings(**keys).server.api_keys[0].concurrent == 4
     assert Settings(**shown).models[1].parameters == {"first_audio_ms": 200, "slots": 2}
 
 
 def test_the_table_of_keys_is_complete() -> None:
     parts: dict[str, type[BaseModel]] = {
         "server": Server,
+        "server.api_keys[]": ApiKey,
         "models[]": Model,
         "defaults": Defaults,
         "limits": Limits,
         "logging": Logging,
     }
     keys = {f"{part}.{name}" for part, model in parts.items() for name in model.model_fields}
-    top = {name for name in Settings.model_fields if name not in {part.removesuffix("[]") for part in parts}}
+    known = {part.partition(".")[0].removesuffix("[]") for part in parts}
+    top = {name for name in Settings.model_fields if name not in known}
     assert {row[0].strip("`") for row in table("key")} == keys | top
 
 
@@ -126,10 +129,10 @@ def test_the_table_of_keys_names_the_defaults() -> None:
     fields = {"server": Server(), "defaults": Defaults(), "limits": Limits(), "logging": Logging()}
     for key, shown, _ in table("key"):
         part, _, name = key.strip("`").partition(".")
-        if part not in fields:
+        if part not in fields or "[]" in name:
             continue
         number, _, unit = shown.partition(" ")
-        told = float(number) * UNITS[unit] if unit else {"none": None}.get(shown, shown)
+        told = float(number) * UNITS[unit] if unit else {"none": None, "[]": "()", "true": "True"}.get(shown, shown)
         value = getattr(fields[part], name)
         assert (value if isinstance(told, float | None) else str(value)) == told, key
 
@@ -141,6 +144,7 @@ def test_the_table_of_errors_is_true(server: RunningServer) -> None:
     kinds = [kind for kind in vars(voicegw.errors).values() if isinstance(kind, type)]
     known = {kind.default_code: kind.status for kind in kinds if issubclass(kind, voicegw.errors.VoicegwError)}
     assert codes.pop("model_not_found") == voicegw.errors.NotFound.status
+    assert codes.pop("rate_limit_exceeded") == voicegw.errors.Overloaded.status
     assert codes.items() <= known.items()
     missing = httpx.post(f"{server.url}/v1/audio/speech", json={"model": "no", "input": "a", "voice": "alloy"})
     assert (missing.status_code, missing.json()["error"]["code"]) == (404, "model_not_found")

@@ -17,6 +17,9 @@ PACKAGED = Path(voicegw.__file__).with_name("voicegw.yaml")
 TONE: dict[str, Any] = {"id": "tone", "backend": "tone"}
 
 
+HASH = "0a" * 32
+
+
 def made(**given: Any) -> Settings:
     """Make the tree of plain values, as a file gives them."""
     return Settings(**given)
@@ -63,6 +66,28 @@ def test_a_default_model_that_is_not_configured_gives_way() -> None:
 def test_the_environment_is_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VOICEGW_SERVER__PORT", "9")
     assert Settings().server.port == 8000
+
+
+def test_keys_and_the_tenants_they_stand_for() -> None:
+    keys = made(
+        server={
+            "api_keys": [
+                HASH.upper(),
+                {"sha256": "1" * 64, "name": "anna"},
+                {"sha256": "2" * 64, "name": "bert", "tenant": "team", "concurrent": 4, "requests_per_minute": 60},
+            ]
+        }
+    ).server.api_keys
+    assert [key.account() for key in keys] == [HASH[:12], "anna", "team"]
+    assert keys[0].sha256 == HASH
+    assert (keys[2].concurrent, keys[2].requests_per_minute) == (4, 60)
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://Example.org:8443", "app://obsidian.md", "capacitor://localhost", "*", "null"]
+)
+def test_origins(origin: str) -> None:
+    assert made(server={"cors_origins": [origin]}).server.cors_origins == (origin.lower(),)
 
 
 def test_it_is_frozen() -> None:
@@ -167,7 +192,14 @@ def test_durations(text: Any, seconds: float) -> None:
         ({"defaults": {"language": "english please"}}, "defaults.language: Value error, write a language tag"),
         ({"defaults": 3}, "defaults: "),
         ({"logging": {"level": "loud"}}, "logging.level: "),
-        ({"server": {"api_keys": ["k"]}}, "server.api_keys: Extra inputs are not permitted"),
+        ({"server": {"keys": ["k"]}}, "server.keys: Extra inputs are not permitted"),
+        ({"server": {"api_keys": ["sk-k"]}}, "server.api_keys.0.sha256: Value error, this is no sha256"),
+        ({"server": {"api_keys": [{"key": "sk-k"}]}}, "server.api_keys.0.sha256: Field required"),
+        ({"server": {"api_keys": [3]}}, "server.api_keys.0: "),
+        ({"server": {"api_keys": [HASH, HASH.upper()]}}, "server.api_keys[1].sha256: another entry has the same"),
+        ({"server": {"api_keys": [{"sha256": HASH, "concurrent": 0}]}}, "server.api_keys.0.concurrent: "),
+        ({"server": {"cors_origins": ["example.org"]}}, "server.cors_origins.0: Value error, write an origin such"),
+        ({"server": {"cors_origins": ["https://a.org/"]}}, "server.cors_origins.0: Value error, write an origin"),
     ],
 )
 def test_what_is_refused(given: dict[str, Any], said: str) -> None:

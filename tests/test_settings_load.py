@@ -168,6 +168,30 @@ def test_the_value_of_an_unknown_key_is_not_shown(folder: Path) -> None:
     assert "very-secret" not in problem
 
 
+@pytest.mark.parametrize("entry", ["very-secret", "{sha256: very-secret}", "{key: very-secret}", "[very-secret]"])
+def test_a_key_in_the_clear_is_refused_and_not_shown(folder: Path, entry: str) -> None:
+    told = "\n".join(problems(write(folder / "my.yaml", f"server: {{api_keys: [{entry}]}}")))
+    assert told.startswith("server.api_keys[0]")
+    assert "very-secret" not in told
+
+
+def test_a_key_in_the_clear_is_told_how_to_hash_it(folder: Path) -> None:
+    (problem,) = problems(write(folder / "my.yaml", "server: {api_keys: [very-secret]}"))
+    assert "`voicegw keys hash`" in problem
+
+
+def test_keys_in_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VOICEGW_SERVER__API_KEYS", f'[{{"sha256": "{"0" * 64}", "concurrent": 2}}]')
+    (key,) = load().settings.server.api_keys
+    assert key.concurrent == 2
+
+
+def test_an_unknown_key_beside_a_hash(folder: Path) -> None:
+    file = write(folder / "my.yaml", f"server: {{api_keys: [{{sha256: '{'0' * 64}', concurent: 2}}]}}")
+    (problem,) = problems(file)
+    assert problem.startswith("server.api_keys[0].concurent: unknown key; did you mean server.api_keys[0].concurrent?")
+
+
 def test_files_that_cannot_be_read(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert problems(folder / "no.yaml") == (f"there is no configuration file '{folder / 'no.yaml'}'",)
     file = folder / "my.yaml"

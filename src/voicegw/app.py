@@ -4,21 +4,32 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from importlib import metadata
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import HTTPBearer
 
 from voicegw.api import errors
+from voicegw.api.auth import Key, Keys
 from voicegw.api.boundary import Boundary
+from voicegw.api.cors import Cors
+from voicegw.api.docs import docs_routes
 from voicegw.api.health import health_routes
 from voicegw.api.limits import BodyLimit, Gate, Traffic
+from voicegw.api.methods import Methods
+from voicegw.api.openai.azure import azure_routes
 from voicegw.api.openai.models import model_routes
 from voicegw.api.openai.speech import speech_routes
+from voicegw.api.openai.voices import voice_routes
 from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
 from voicegw.engine.router import Router
 from voicegw.engine.supervisor import Engine
 from voicegw.services.speech import SpeechPolicy, SpeechService
 from voicegw.settings import Settings
+
+_PREFIXES = ("/v1", "", "/openai/v1", "/openai")
+"""Below which OpenAI's routes are: as OpenAI has them, as some clients leave the version out, as Azure has them."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -40,16 +51,51 @@ def create_app(settings: Settings) -> FastAPI:
             await engine.close()
             threads.shutdown(wait=False, cancel_futures=True)
 
-    # No documentation pages: they would load their scripts from elsewhere.
-    app = FastAPI(title="voicegw", openapi_url=None, redirect_slashes=False, lifespan=lifespan)
+    app = FastAPI(
+        title="voicegw",
+        version=metadata.version("voicegw"),
+        summary="One OpenAI-compatible speech server in front of pluggable speech models",
+        docs_url=None,  # those of the framework load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=lifespan,
+    )
     app.state.engine, app.state.traffic, app.state.router = engine, traffic, router
     errors.install(app)
+    _add_layers(app, settings, traffic)
+    _add_routes(app, settings, service)
+    return app
+
+
+def _add_layers(app: FastAPI, settings: Settings, traffic: Traffic) -> None:
+    """Add what a request passes through on its way to a route; what is added last is the outermost."""
+    server = settings.server
+    keys = [Key(key.sha256, key.account(), key.concurrent, key.requests_per_minute) for key in server.api_keys]
+    app.add_middleware(Keys, keys=keys, public_discovery=server.public_discovery)
     app.add_middleware(BodyLimit, most=settings.limits.json_bytes)
     app.add_middleware(Gate, traffic=traffic)
-    app.add_middleware(Boundary)  # added last: outermost
-    for routes in (health_routes(router, traffic), model_routes(router), speech_routes(service)):
-        app.include_router(routes)
-    return app
+    app.add_middleware(Methods)
+    app.add_middleware(Boundary)
+    if server.cors_origins:
+        app.add_middleware(Cors, origins=server.cors_origins)
+
+
+def _add_routes(app: FastAPI, settings: Settings, service: SpeechService) -> None:
+    router: Router = app.state.router
+    defaults = settings.defaults
+    app.include_router(health_routes(router, app.state.traffic))
+    app.include_router(docs_routes(app.title))
+    key = [Depends(HTTPBearer(auto_error=False, scheme_name="API key"))] if settings.server.api_keys else []
+    listing = [] if settings.server.public_discovery else key
+    for prefix in _PREFIXES:
+        shown = prefix == _PREFIXES[0]
+        for routes, needed in (
+            (speech_routes(service), key),
+            (model_routes(router, settings.limits.input_chars), listing),
+            (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
+        ):
+            app.include_router(routes, prefix=prefix, include_in_schema=shown, dependencies=needed)
+    app.include_router(azure_routes(service), include_in_schema=False)
 
 
 def _engine(settings: Settings) -> tuple[Engine, Router]:

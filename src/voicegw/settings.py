@@ -29,6 +29,8 @@ _SIZES: Final = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "m
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
+_ORIGIN: Final = re.compile(r"\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+")
 _QUANTITY: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*")
 
 
@@ -70,6 +72,21 @@ def _language(tag: str) -> str:
     return tag
 
 
+def _hash(digest: str) -> str:
+    if not _SHA256.fullmatch(digest):
+        raise ValueError(
+            "this is no sha256 in 64 hexadecimal digits; a key itself must not stand here: "
+            "`voicegw keys hash` asks for it and prints its hash"
+        )
+    return digest.lower()
+
+
+def _origin(origin: str) -> str:
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError("write an origin such as https://example.org, without a path, or * for all")
+    return origin.lower()
+
+
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 """A size in bytes; text such as ``16MiB``, ``25 MB`` or ``1.5GiB`` is taken too."""
 
@@ -87,13 +104,49 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ApiKey(_Part):
+    """A key that may be used, known by its hash only; written as the bare hash, it has no limits.
+
+    Attributes:
+        sha256: Of the key, in hexadecimal.
+        name: For people; the tenant's too where that has none of its own.
+        tenant: Keys with the same one count as one client where waiting requests take turns.
+        concurrent: Requests at the same time; None = any number.
+        requests_per_minute: None = any number.
+    """
+
+    sha256: Annotated[str, AfterValidator(_hash)]
+    name: Name | None = None
+    tenant: Name | None = None
+    concurrent: Count | None = None
+    requests_per_minute: Count | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare(cls, given: Any) -> Any:
+        return {"sha256": given} if isinstance(given, str) else given
+
+    def account(self) -> str:
+        """Give the tenant, or what stands for it."""
+        return self.tenant or self.name or self.sha256[:12]
+
+
 class Server(_Part):
-    """Where the server listens; port 0 takes a free one. With a certificate and its key it speaks TLS."""
+    """Where the server listens, and to whom; port 0 takes a free one. With a certificate and its key it speaks TLS.
+
+    Attributes:
+        api_keys: Who may ask; () is everybody.
+        public_discovery: Whether models, voices and documentation are listed without a key.
+        cors_origins: Origins whose pages may ask from a browser; ``*`` is all.
+    """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000
     tls_cert: ExistingFile | None = None
     tls_key: ExistingFile | None = None
+    api_keys: tuple[ApiKey, ...] = ()
+    public_discovery: bool = True
+    cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
 
 
 class Model(_Part):
@@ -286,7 +339,15 @@ def _inconsistencies(settings: Settings) -> Iterator[str]:
     for path, model in _references(settings):
         if model not in ids:
             yield f"{path}: there is no model {model!r} (models: {', '.join(ids)})"
+    yield from _repeated_keys(settings.server)
     yield from _pairs(settings)
+
+
+def _repeated_keys(server: Server) -> Iterator[str]:
+    hashes = [key.sha256 for key in server.api_keys]
+    for index, digest in enumerate(hashes):
+        if digest in hashes[:index]:
+            yield f"server.api_keys[{index}].sha256: another entry has the same"
 
 
 def _references(settings: Settings) -> Iterator[tuple[str, str]]:

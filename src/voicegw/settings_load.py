@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariable
 
-from voicegw.settings import Defaults, Limits, Logging, Model, Server, Settings, merged
+from voicegw.settings import ApiKey, Defaults, Limits, Logging, Model, Server, Settings, merged
 
 CONFIG_VARIABLE: Final = "VOICEGW_CONFIG"
 FOUND_FILES: Final = ("voicegw.yaml", "config/voicegw.yaml")
@@ -30,6 +30,7 @@ _PLAIN_WORDS: Final = (
 _PARTS: Final[Mapping[str, type[BaseModel]]] = {
     "": Settings,
     "server": Server,
+    "server.api_keys[]": ApiKey,
     "models[]": Model,
     "defaults": Defaults,
     "limits": Limits,
@@ -208,7 +209,8 @@ def _reason(fault: Any, path: str) -> str:
     message = message[0].lower() + message[1:]
     for pattern, word in _PLAIN_WORDS:
         message = pattern.sub(word, message)
-    shown = isinstance(given, str | int | float) and repr(given) not in message
+    secret = path.startswith("server.api_keys")
+    shown = isinstance(given, str | int | float) and repr(given) not in message and not secret
     return f"{message}, not {str(given)[:60]!r}" if shown else message
 
 

@@ -28,7 +28,7 @@ def gateway() -> Iterator[Gateway]:
         models=MODELS,
         limits=Limits(queue_per_slot=1, json_bytes=2**20),
         aliases={"org/tone-large": "tone", "gone": "absent"},
-        voice_aliases={"tone": {"*": {"alloy": "tone"}}},
+        voice_aliases={"tone": {"*": {"alloy": "tone", "found": "high", "lost": "nobody"}, "de": {"tief": "low"}}},
     )
     with serving(create_app(settings)) as running:
         yield running

@@ -39,7 +39,16 @@ def test_an_unknown_command_is_refused(run: Run) -> None:
 
 
 def test_every_command_has_help(run: Run) -> None:
-    for command in (["serve"], ["say"], ["models"], ["voices"], ["config"], ["backends", "check"], ["bench", "speech"]):
+    for command in (
+        ["serve"],
+        ["say"],
+        ["models"],
+        ["voices"],
+        ["config"],
+        ["backends", "check"],
+        ["bench", "speech"],
+        ["keys", "new"],
+    ):
         status, out, _ = run(*command, "--help")
         assert (status, "Usage: voicegw" in out) == (0, True), command
 
@@ -170,8 +179,24 @@ def test_voices_of_an_unknown_model(run: Run) -> None:
 def test_models_of_a_server(run: Run, server: RunningServer) -> None:
     for url in (server.url, f"{server.url}/v1/"):
         status, out, _ = run("models", "--url", url, "--api-key", "k")
-        assert status == 0
-        assert {"espeak", "tone", "tts-1"} <= set(out.split())
+        head, espeak, tone, *aliases = out.splitlines()
+        assert (status, head.split()) == (0, ["model", "state", "kind", "languages", "voices", "clones", "licence"])
+        assert tone.split() == ["tone", "ready", "speech", "5", "4", "yes", "Apache-2.0"]
+        assert espeak.startswith("espeak ")
+        assert "tts-1 = espeak" in aliases
+
+
+def test_voices_of_a_server(run: Run, server: RunningServer) -> None:
+    status, out, _ = run("voices", "--url", server.url, "--model", "tone")
+    head, *rows = out.splitlines()
+    assert (status, head.split()) == (0, ["model", "voice", "name", "languages", "gender"])
+    assert [row.split() for row in rows[:2]] == [["tone", "tone", "Tone"], ["tone", "low", "Low"]]
+    assert "alloy = tone" in rows
+    german = [row.split()[:2] for row in run("voices", "--url", server.url, "--language", "de")[1].splitlines()]
+    assert ["espeak", "de"] in german
+    assert ["espeak", "es"] not in german
+    status, _, err = run("voices", "--url", server.url, "--model", "none")
+    assert (status, "(HTTP 404)" in err) == (1, True)
 
 
 def test_a_server_that_does_not_answer(run: Run) -> None:

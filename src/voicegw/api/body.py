@@ -109,6 +109,20 @@ def number(fields: Mapping[str, Any], name: str, *, default: float, low: float, 
     return found
 
 
+def flag(fields: Mapping[str, Any], name: str) -> bool:
+    """Give a field that is true or false, or the text of it; false where it is absent or null.
+
+    Raises:
+        InvalidRequest: It is something else.
+    """
+    value = fields.get(name)
+    if isinstance(value, str):
+        value = {"true": True, "false": False}.get(value.lower(), value)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise InvalidRequest(f"{name!r} must be true or false.", param=name, code="invalid_type")
+
+
 def _kind(value: Any) -> str:
     kinds = {bool: "a boolean", int: "a number", float: "a number", list: "an array", dict: "an object"}
     return kinds.get(type(value), "null")

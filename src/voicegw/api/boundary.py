@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import secrets
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -20,6 +22,7 @@ _log = structlog.get_logger("voicegw.api")
 class Boundary:
     """ASGI middleware, to be the outermost.
 
+    Headers that an inner layer left in ``scope["state"]["headers"]`` are added to every answer, whoever makes it.
     It takes a client's ``x-request-id`` or mints one, puts it into ``scope["state"]["request_id"]`` and the response,
     and says there how long the answer took to begin. An exception before the response is answered; one after its
     headers breaks the connection, so that nobody takes half an answer for a whole one.
@@ -33,8 +36,9 @@ class Boundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        reply = _Reply(send, request_id(scope))
-        scope.setdefault("state", {})["request_id"] = reply.request_id
+        state = scope.setdefault("state", {})
+        reply = _Reply(send, request_id(scope), state)
+        state["request_id"] = reply.request_id
         try:
             await self._app(scope, receive, reply.send)
         except (Cancelled, ClientDisconnect):
@@ -57,8 +61,9 @@ def request_id(scope: Scope) -> str:
 class _Reply:
     """The sending side of one response; adds the headers that all have."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, state: Mapping[str, Any]) -> None:
         self._send = send
+        self._state = state
         self._begun = time.perf_counter()
         self.request_id = request_id
         self.started = False
@@ -68,7 +73,7 @@ class _Reply:
             self.started = True
             took_ms = 1000 * (time.perf_counter() - self._begun)
             ours = [(b"x-request-id", self.request_id.encode()), (b"openai-processing-ms", b"%d" % took_ms)]
-            message["headers"] = [*message.get("headers", ()), *ours]
+            message["headers"] = [*message.get("headers", ()), *ours, *self._state.get("headers", ())]
         await self._send(message)
 
 

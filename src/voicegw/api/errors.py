@@ -12,7 +12,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from voicegw.errors import BackendFailed, InvalidRequest, NotFound, VoicegwError
+from voicegw.api.described import error_body
+from voicegw.errors import BackendFailed, InvalidRequest, NotFound, Unauthorized, VoicegwError
 
 _RETRY_AFTER_S = 1.0
 _RETRY_STATUSES = frozenset({429, 503, 504})
@@ -29,9 +30,11 @@ def error_response(error: Exception) -> Response:
     """
     known = _known(error)
     status = error.status_code if isinstance(error, HTTPException) else known.status
-    body = {"error": {"message": known.message, "type": known.type, "param": known.param, "code": known.code}}
+    body = error_body(known).model_dump()
     response = Response(json.dumps(body).encode(), status, media_type="application/json")
     response.headers.update(_retry_headers(known, status))
+    if isinstance(known, Unauthorized):
+        response.headers["www-authenticate"] = "Bearer"
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})
     return response

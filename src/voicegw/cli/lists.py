@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from voicegw.settings import Settings
 
 _DESCRIBE_S: Final = 30.0
+_VOICE_HEAD: Final = ("model", "voice", "name", "languages", "gender")
 _SECRET: Final = re.compile(r"(^|_)(key|token|secret|password)s?$", re.IGNORECASE)
 
 
 def models(url: UrlOption = None, api_key: KeyOption = None, config: ConfigOption = None) -> None:
     """List the models: a server's with --url, else those of the settings."""
     if url:
-        for entry in _asked(endpoint(url, "models"), api_key)["data"]:
-            typer.echo(entry["id"])
+        _served_models(_asked(endpoint(url, "models"), api_key)["data"])
         return
     settings = settings_from(config).settings
     infos = asyncio.run(_described(settings, [model.id for model in settings.models]))
@@ -49,9 +49,15 @@ def models(url: UrlOption = None, api_key: KeyOption = None, config: ConfigOptio
 def voices(
     model: Annotated[str | None, typer.Option(help="Only this model's.")] = None,
     language: Annotated[str | None, typer.Option(help="Only those that speak it, such as es or pt-BR.")] = None,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
     config: ConfigOption = None,
 ) -> None:
-    """List the voices of the models of the settings."""
+    """List the voices: a server's with --url, else those of the models of the settings."""
+    if url:
+        query = {"model": model or "", "language": language or ""}
+        _served_voices(_asked(endpoint(url, "audio/voices"), api_key, query)["voices"])
+        return
     settings = settings_from(config).settings
     wanted = [settings.all_aliases().get(model, model)] if model else [entry.id for entry in settings.models]
     rows = [
@@ -61,7 +67,7 @@ def voices(
         for voice in info.voices
         if not language or any(_speaks(tag, language) for tag in voice.languages or info.languages)
     ]
-    table(("model", "voice", "name", "languages", "gender"), rows)
+    table(_VOICE_HEAD, rows)
 
 
 def config(config: ConfigOption = None) -> None:
@@ -88,11 +94,45 @@ def version() -> None:
     typer.echo(f"voicegw {metadata.version('voicegw')}")
 
 
-def _asked(url: str, api_key: str | None) -> Any:
+def _served_models(entries: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        (
+            entry["id"],
+            entry["state"],
+            entry.get("kind", ""),
+            str(len(entry.get("languages", ()))),
+            str(len(entry.get("voices", ()))),
+            "yes" if entry.get("clones") else "no",
+            entry.get("licence", ""),
+        )
+        for entry in entries
+        if "alias_of" not in entry
+    ]
+    table(("model", "state", "kind", "languages", "voices", "clones", "licence"), rows)
+    _aliases(entries)
+
+
+def _served_voices(entries: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        (entry["model"], entry["id"], entry["name"], " ".join(entry["languages"]), entry.get("gender", ""))
+        for entry in entries
+        if "alias_of" not in entry
+    ]
+    table(_VOICE_HEAD, rows)
+    _aliases(entries)
+
+
+def _aliases(entries: Sequence[Mapping[str, Any]]) -> None:
+    for entry in entries:
+        if "alias_of" in entry:
+            typer.echo(f"{entry['id']} = {entry['alias_of']}")
+
+
+def _asked(url: str, api_key: str | None, query: Mapping[str, str] | None = None) -> Any:
     import httpx
 
     try:
-        answer = httpx.get(url, headers=credentials(api_key), timeout=30)
+        answer = httpx.get(url, params=query, headers=credentials(api_key), timeout=30, trust_env=False)
     except httpx.TransportError as error:
         raise Refused(f"no answer from {url}: {error}") from None
     if answer.is_error:

@@ -132,12 +132,17 @@ def _voice(
         return configured, ()
     if voice is not None and configured is None and voice not in OPENAI_VOICES:
         raise InvalidRequest(_unknown_voice(model_id, info, voice), param="voice", code="voice_not_found")
-    candidates = speakers(info, language)
-    place = OPENAI_VOICES.index(voice) if voice in OPENAI_VOICES else 0
-    found = candidates[place % len(candidates)].id if candidates else None
+    found = _stand_in(info, voice, language)
     if configured is None:
         return found, ()
     return found, (f"voice {voice} means {configured}, which {model_id} lacks; {found or 'its only voice'} used",)
+
+
+def _stand_in(info: ModelInfo, voice: str | None, language: str) -> str | None:
+    """Choose among the voices of a language: one for each of OpenAI's names, the first one for all else."""
+    candidates = speakers(info, language)
+    place = OPENAI_VOICES.index(voice) if voice in OPENAI_VOICES else 0
+    return candidates[place % len(candidates)].id if candidates else None
 
 
 def _own(info: ModelInfo, voice: str | None) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -13,29 +14,48 @@ from starlette.types import Receive, Scope, Send
 
 from voicegw.api import body
 from voicegw.api.disconnect import while_connected
-from voicegw.audio.format import DEFAULT, FORMATS, OUTPUT_RATE, AudioFormat, by_name
+from voicegw.api.openai.described import SPEECH
+from voicegw.audio.format import DEFAULT, FORMATS, MAX_RATE, MIN_RATE, OUTPUT_RATE, AudioFormat, by_name
 from voicegw.errors import InvalidRequest
 from voicegw.services.speech import Speech, SpeechRequest, SpeechService
 
-_OBEYED = frozenset({"model", "input", "voice", "response_format", "speed", "language"})
+_OBEYED = frozenset(
+    {"model", "input", "voice", "response_format", "speed", "language", "sample_rate", "strict_parameters"}
+)
 _USUAL = ("stream_format", "audio")
 """What some clients always send; it asks for nothing but the usual."""
+
+_YES = ("1", "true")
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 _SLOWEST, _FASTEST = 0.25, 4.0
 
 
 def speech_routes(service: SpeechService) -> APIRouter:
-    """Make the route."""
+    """Make the route, without the prefix of the API's version."""
     routes = APIRouter()
 
-    @routes.post("/v1/audio/speech")
+    @routes.post("/audio/speech", **SPEECH)
     async def speech(request: Request) -> Response:
-        """Speak ``input``."""
-        fields = await body.json_object(request)
-        return SpeechResponse(service, parse(fields, request.state.request_id))
+        """Speak a text.
+
+        The audio is streamed while it is made. What has no effect on the model is named in `x-voicegw-ignored`, what
+        the model does otherwise than asked in `x-voicegw-warning`.
+        """
+        return answer(service, request, await body.json_object(request))
 
     return routes
+
+
+def answer(service: SpeechService, request: Request, fields: Mapping[str, Any]) -> Response:
+    """Make the response to a request whose body holds ``fields``; the work is done while it is sent.
+
+    Raises:
+        InvalidRequest: See :func:`parse`.
+    """
+    parsed = parse(fields, request.state.request_id)
+    strict = parsed.strict or request.headers.get("x-voicegw-strict", "").lower() in _YES
+    return SpeechResponse(service, replace(parsed, strict=strict, tenant=getattr(request.state, "tenant", "")))
 
 
 def parse(fields: Mapping[str, Any], request_id: str) -> SpeechRequest:
@@ -44,14 +64,17 @@ def parse(fields: Mapping[str, Any], request_id: str) -> SpeechRequest:
     Raises:
         InvalidRequest: A parameter is missing, of the wrong type or out of range; ``param`` names it.
     """
+    target = _format(fields)
     return SpeechRequest(
         model=body.required_text(fields, "model"),
         text=body.required_text(fields, "input"),
         voice=_voice(fields),
-        format=_format(fields),
+        format=target,
         speed=body.number(fields, "speed", default=1.0, low=_SLOWEST, high=_FASTEST),
         language=_language(fields),
+        sample_rate=_sample_rate(fields, target),
         request_id=request_id,
+        strict=body.flag(fields, "strict_parameters"),
         extras={name: value for name, value in fields.items() if name not in _OBEYED and (name, value) != _USUAL},
     )
 
@@ -74,6 +97,15 @@ def _format(fields: Mapping[str, Any]) -> AudioFormat:
         names = ", ".join(each.name for each in FORMATS)
         raise InvalidRequest(f"'response_format' must be one of: {names}.", param="response_format")
     return found
+
+
+def _sample_rate(fields: Mapping[str, Any], target: AudioFormat) -> int:
+    """Give a rate in Hz that the format carries."""
+    found = body.number(fields, "sample_rate", default=float(OUTPUT_RATE), low=MIN_RATE, high=MAX_RATE)
+    if not found.is_integer():
+        raise InvalidRequest("'sample_rate' must be a whole number.", param="sample_rate")
+    target.check_rate(int(found))
+    return int(found)
 
 
 def _language(fields: Mapping[str, Any]) -> str | None:
@@ -114,10 +146,10 @@ class SpeechResponse(Response):
 
 
 def _headers(speech: Speech) -> Iterator[tuple[bytes, bytes]]:
-    yield b"content-type", speech.format.content_type.encode()
+    yield b"content-type", speech.format.content_type_at(speech.sample_rate).encode()
     yield b"cache-control", b"no-cache"
     yield b"x-accel-buffering", b"no"
-    yield b"x-sample-rate", b"%d" % OUTPUT_RATE
+    yield b"x-sample-rate", b"%d" % speech.sample_rate
     optional = {
         b"content-length": speech.size,
         b"x-voicegw-model": _safe(speech.model),

@@ -1,0 +1,24 @@
+"""The form in which Azure's clients ask for speech: the model, there a deployment, stands in the path."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from voicegw.api import body
+from voicegw.api.openai.described import SPEECH
+from voicegw.api.openai.speech import answer
+from voicegw.services.speech import SpeechService
+
+
+def azure_routes(service: SpeechService) -> APIRouter:
+    """Make the route; its ``api-version`` is not looked at."""
+    routes = APIRouter(prefix="/openai/deployments/{model:path}", include_in_schema=False)
+
+    @routes.post("/audio/speech", **SPEECH)
+    async def speech(request: Request, model: str) -> Response:
+        """Speak ``input`` with the model of the path, unless the body names one."""
+        fields = await body.json_object(request)
+        return answer(service, request, {**fields, "model": fields.get("model") or model})
+
+    return routes
