@@ -107,8 +107,23 @@ def test_configured_aliases_go_by_language_then_by_star() -> None:
     assert casting(voice="alloy", aliases=aliases).voice == "cleo"
     assert casting(voice="alloy", language="de-AT", aliases=aliases).voice == "bert"
     assert casting(voice="mum", language="de", aliases=aliases).voice == "anna"
-    assert casting(voice="gone", aliases=aliases).voice == "anna"
     assert casting(voice="alloy", aliases={"other": aliases["m"]}).voice == "anna"
+    assert casting(voice="mum", language="de", aliases=aliases).warnings == ()
+
+
+def test_an_alias_of_a_voice_that_the_model_lacks_is_passed_over_and_named() -> None:
+    aliases = {"m": {"*": {"gone": "nobody", "ash": "nobody"}}}
+    for name, used in (("gone", "anna"), ("ash", "cleo")):
+        found = casting(voice=name, aliases=aliases)
+        assert (found.voice, found.warnings) == (used, (f"voice {name} means nobody, which m lacks; {used} used",))
+    alone = casting(replace(INFO, voices=()), voice="gone", aliases=aliases)
+    assert (alone.voice, alone.warnings) == (None, ("voice gone means nobody, which m lacks; its only voice used",))
+
+
+def test_a_voice_by_the_name_that_people_are_shown() -> None:
+    info = replace(INFO, voices=(VoiceInfo("a", "b"), VoiceInfo("b", "Same"), VoiceInfo("c", "Same")))
+    assert [casting(info, voice=name).voice for name in ("a", "b", "Same", "c")] == ["a", "b", "b", "c"]
+    assert casting(info, voice="Same", aliases={"m": {"*": {"Same": "c"}}}).voice == "b"
 
 
 def test_an_unknown_voice_is_refused_with_a_list() -> None:

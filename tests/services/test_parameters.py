@@ -11,7 +11,7 @@ import pytest
 from tests.support.pools import INFO
 from voicegw.backend.manifest import Parameter
 from voicegw.errors import InvalidRequest
-from voicegw.services.parameters import chosen
+from voicegw.services.parameters import chosen, refuse_ignored
 
 MODEL = replace(
     INFO,
@@ -70,3 +70,14 @@ def test_a_bad_value_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(InvalidRequest, match=f"'{name}' must be") as caught:
         chosen(MODEL, {name: value})
     assert caught.value.param == name
+
+
+def test_of_a_strict_request_nothing_may_be_without_effect() -> None:
+    refuse_ignored("m", ())
+    with pytest.raises(InvalidRequest, match="model 'm': 'a', 'b'") as caught:
+        refuse_ignored("m", ("a", "b"))
+    assert (caught.value.param, caught.value.code) == ("a", "unknown_parameter")
+    with pytest.raises(InvalidRequest, match="and 90 more") as caught:
+        refuse_ignored("m", tuple(f"{number}{'x' * 1000}" for number in range(100)))
+    assert len(caught.value.message) < 1000
+    assert len(caught.value.param or "") == 64
