@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.gateway import speech_body
 from voicegw.api.docs import ASSETS
-from voicegw.api.openai.speech import _OBEYED
+from voicegw.api.openai.asked import OBEYED
 from voicegw.audio.format import FORMATS
 
 
@@ -68,10 +68,10 @@ def test_the_routes_are_those_of_openai(document: dict[str, Any]) -> None:
 def test_speech_is_described_as_it_is(client: httpx.Client, document: dict[str, Any]) -> None:
     route = document["paths"]["/v1/audio/speech"]["post"]
     schema = route["requestBody"]["content"]["application/json"]["schema"]
-    assert set(schema["properties"]) == _OBEYED
+    assert set(schema["properties"]) == OBEYED
     assert schema["required"] == ["model", "input"]
     answered = route["responses"]["200"]
-    assert set(answered["content"]) == {each.content_type for each in FORMATS}
+    assert set(answered["content"]) == {*(each.content_type for each in FORMATS), "text/event-stream"}
     spoken = client.post("/v1/audio/speech", json=speech_body(temperature=1, voice="lost"))
     assert set(answered["headers"]) <= set(spoken.headers)
 

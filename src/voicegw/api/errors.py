@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -38,6 +39,11 @@ def error_response(error: Exception) -> Response:
     if isinstance(error, HTTPException):
         response.headers.update(error.headers or {})
     return response
+
+
+def error_object(error: Exception) -> dict[str, Any]:
+    """Give what tells of an exception where the status has been sent: the body of :func:`error_response`."""
+    return error_body(_known(error)).model_dump()
 
 
 def install(app: FastAPI) -> None:

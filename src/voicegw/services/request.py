@@ -24,6 +24,7 @@ class SpeechRequest:
         sample_rate: Hz of what is sent; one that the format carries.
         request_id: For the logs; need not be unique.
         extras: Everything else that the client sent, by name; what the model declares as a parameter reaches it.
+        words: Whether it is to be told when each word is heard.
         strict: Whether an extra that has no effect is refused rather than named.
         tenant: Whose work it is, for fairness between them; never a key.
     """
@@ -37,6 +38,7 @@ class SpeechRequest:
     sample_rate: int = OUTPUT_RATE
     request_id: str = ""
     extras: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    words: bool = False
     strict: bool = False
     tenant: str = ""
 

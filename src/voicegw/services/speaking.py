@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
 from contextlib import aclosing
+from typing import TypeAlias
 
 import numpy as np
 
@@ -14,10 +15,14 @@ from voicegw.audio.pipeline import AudioPipeline
 from voicegw.audio.resample import resampled_length
 from voicegw.services.casting import Cast
 from voicegw.services.stream import Piece, SpokenStream
+from voicegw.services.words import TimedWord
 
 _SLICE_S = 1.0
 _WAV_HEADER = 44
 _SILENCE_S = 0.1
+
+SpeechPart: TypeAlias = bytes | tuple[TimedWord, ...]
+"""The next bytes of the stream, or words whose last sample is in the bytes before or in the next ones."""
 
 
 class Speech:
@@ -33,6 +38,7 @@ class Speech:
         ignored: Names of the extras that have no effect.
         first_audio_at: The worker's monotonic time of the first chunk in seconds; None where there was none.
         sample_rate: Hz of what is sent.
+        seconds: How long what was given lasts; known once all of it was given.
         size: How many bytes will come; None where nobody knows yet.
     """
 
@@ -56,6 +62,7 @@ class Speech:
         self.first_audio_at = stream.first_audio_at
         self._stream = stream
         self.sample_rate = sample_rate
+        self.seconds = 0.0
         self._rate = rate
         self._tempo = 1.0 if stream.silent else casting.stretch
         self._silence = np.zeros(round(_SILENCE_S * rate) if stream.silent else 0, np.int16)
@@ -66,7 +73,21 @@ class Speech:
         self.size = self._size()
 
     async def body(self) -> AsyncGenerator[bytes, None]:
-        """Give the bytes, never an empty piece; once.
+        """Give the bytes, never an empty piece; this or :meth:`parts`, once.
+
+        Raises:
+            VoicegwError: The model failed mid-stream; what was given until then is not whole.
+        """
+        async with aclosing(self.parts()) as parts:
+            async for part in parts:
+                if isinstance(part, bytes):
+                    yield part
+
+    async def parts(self) -> AsyncGenerator[SpeechPart, None]:
+        """Give the bytes and, where they are wanted, the times of words; once.
+
+        What the model tells of a word comes before the bytes that hold its end; what is estimated, as soon as its
+        utterance is made.
 
         Raises:
             VoicegwError: The model failed mid-stream; what was given until then is not whole.
@@ -78,13 +99,24 @@ class Speech:
                         encoding.seam()
                     async with aclosing(_pushed(encoding, piece)) as parts:
                         async for part in parts:
+                            if words := self._words(encoding):
+                                yield words
                             yield part
-            if last := await encoding.finish():
+                    if words := self._words(encoding):
+                        yield words
+            last = await encoding.finish()
+            self.seconds = encoding.pipeline.samples_out / self.sample_rate
+            if self._stream.words and (words := self._stream.words.rest(encoding.pipeline)):
+                yield words
+            if last:
                 yield last
 
     async def aclose(self) -> None:
         """Stop the work and wait until it has stopped; safe to call again."""
         await self._stream.aclose()
+
+    def _words(self, encoding: OffLoop) -> tuple[TimedWord, ...]:
+        return self._stream.words.due(encoding.pipeline) if self._stream.words else ()
 
     def _pipeline(self) -> AudioPipeline:
         return AudioPipeline(

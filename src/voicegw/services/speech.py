@@ -17,6 +17,7 @@ from voicegw.services.parameters import chosen, refuse_ignored
 from voicegw.services.request import SpeechPolicy, SpeechRequest
 from voicegw.services.speaking import Speech
 from voicegw.services.stream import SpeechPool, SpokenStream
+from voicegw.services.words import WordTrack
 from voicegw.text.segment import segment
 
 __all__ = ["NamedPool", "Speech", "SpeechPolicy", "SpeechRequest", "SpeechRouter", "SpeechService"]
@@ -92,7 +93,7 @@ class SpeechService:
         stream = SpokenStream(
             pool,
             info.sample_rate * casting.stretch,
-            _utterance(request, casting, parameters),
+            _utterance(request, casting, parameters, words=request.words and info.words),
             segment(
                 request.text,
                 max_chars=min(info.limits.max_chars or _SEGMENT_CHARS, _SEGMENT_CHARS),
@@ -101,6 +102,7 @@ class SpeechService:
             first_by=first_by,
             within_s=self._policy.first_audio_s,
             ahead_s=self._policy.ahead_s,
+            words=WordTrack(lambda start, end: request.text[start:end]) if request.words else None,
         )
         try:
             await stream.ahead.wait()
@@ -144,8 +146,9 @@ class SpeechService:
         )
 
 
-def _utterance(request: SpeechRequest, casting: Cast, parameters: Mapping[str, Any]) -> Utterance:
+def _utterance(request: SpeechRequest, casting: Cast, parameters: Mapping[str, Any], *, words: bool) -> Utterance:
     """Give what all utterances of a request share; their id is unique, the request's need not be."""
     meta = RequestMeta(f"{request.request_id}-{secrets.token_hex(4)}", tenant=request.tenant)
     speed = {} if casting.speed is None else {"speed": casting.speed}
-    return Utterance(meta, "", language=casting.language, voice=casting.voice, parameters={**parameters, **speed})
+    values = {**parameters, **speed}
+    return Utterance(meta, "", language=casting.language, voice=casting.voice, parameters=values, words=words)

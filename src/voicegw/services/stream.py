@@ -13,8 +13,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice
+from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
 from voicegw.errors import TextTooLong
+from voicegw.services.words import WordTrack
 from voicegw.text.segment import Segment, split_to_fit
 
 
@@ -41,6 +42,9 @@ class Piece:
 
     pcm: NDArray[np.int16]
     seam: bool
+
+
+_NOTHING = np.empty(0, np.int16)
 
 
 class Ahead:
@@ -124,9 +128,11 @@ class SpokenStream:
         first_by: Monotonic time by which the first audio is due.
         within_s: Seconds that an utterance may wait for its start once there has been audio.
         ahead_s: Seconds of audio that may wait for the reader.
+        words: Where the times of words are noted, if they are wanted.
 
     Attributes:
         ahead: What is made and not read yet.
+        words: As given.
         made: Samples made so far.
         first_audio_at: The worker's monotonic time of the first chunk in seconds; None where there was none yet.
     """
@@ -141,7 +147,9 @@ class SpokenStream:
         first_by: float,
         within_s: float,
         ahead_s: float,
+        words: WordTrack | None = None,
     ) -> None:
+        self.words = words
         self._pool = pool
         self._heard_rate = heard_rate
         self._next = utterance
@@ -184,28 +192,37 @@ class SpokenStream:
             part = left.popleft()
             made = self.made
             try:
-                await self._speak(part.text)
+                await self._speak(part)
             except TextTooLong as error:
                 if self.made > made or len(part.text) <= 1:
                     raise
                 left.extendleft(reversed(split_to_fit(part, error.fits_chars)))
 
-    async def _speak(self, text: str) -> None:
+    async def _speak(self, part: Segment) -> None:
         meta = replace(self._next.meta, start_within_s=self._start_within_s())
-        utterance = replace(self._next, text=text, meta=meta, lead_s=self._lead_s())
+        utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s())
         seam = True
+        if self.words:
+            self.words.begin(part, self.made)
         async with aclosing(self._pool.synthesize(utterance)) as events:
             async for event in events:
                 if isinstance(event, AudioChunk) and len(event.pcm):
                     await self._heard(event, seam=seam)
                     seam = False
+                elif isinstance(event, WordTiming) and self.words:
+                    self.words.add(event)
                 elif isinstance(event, SpeechDone):
                     self._next = replace(utterance, continuation=event.continuation)
+        if self.words:
+            self.words.end(self.made)
+            await self.ahead.put(_NOTHING)  # wakes the reader, who may know the words now
 
     async def _heard(self, chunk: AudioChunk, *, seam: bool) -> None:
         if self._begun is None:
             self._begun = time.monotonic()
             self.first_audio_at = chunk.at
+        if self.words:
+            self.words.heard()
         self.made += len(chunk.pcm)
         await self.ahead.put(np.asarray(chunk.pcm, np.int16), seam=seam)
 

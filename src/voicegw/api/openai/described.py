@@ -11,6 +11,11 @@ from voicegw.audio.format import DEFAULT, FORMATS, MAX_RATE, MIN_RATE, OUTPUT_RA
 
 _NUMBER_AS_TEXT: Final = r"^(0\.(2[5-9]|[3-9])\d*|[1-3](\.\d+)?|4(\.0+)?)$"
 
+_WORDS: Final[dict[str, Any]] = {
+    "anyOf": [{"type": "array", "items": {"enum": ["word"]}}, {"enum": ["word", "", None]}],
+    "description": "With `stream_format` `sse`: events that tell when each word is heard.",
+}
+
 _FIELDS: Final[dict[str, dict[str, Any]]] = {
     "model": {"type": "string", "description": "Id or alias of a model.", "example": "tts-1"},
     "input": {"type": "string", "pattern": r"\S", "description": "The text to speak.", "example": "Hello."},
@@ -48,6 +53,9 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
         "default": OUTPUT_RATE,
         "description": "Hz; not every format carries each of them.",
     },
+    "stream_format": {"enum": ["audio", "sse", "", None], "default": "audio", "description": "Audio, or events."},
+    "timestamp_granularities": _WORDS,
+    "timestamp_granularities[]": _WORDS,
     "strict_parameters": {
         "anyOf": [{"type": "boolean"}, {"enum": ["true", "false"]}, {"type": "null"}],
         "default": False,
@@ -66,7 +74,8 @@ HEADERS: Final = {
 """Of an answer that holds speech, with what each says."""
 
 _CONTENT: Final = {
-    each.content_type: {"schema": {"type": "string", "contentMediaType": each.content_type}} for each in FORMATS
+    kind: {"schema": {"type": "string", "contentMediaType": kind}}
+    for kind in (*(each.content_type for each in FORMATS), "text/event-stream")
 }
 
 SPEECH: Final[dict[str, Any]] = {
