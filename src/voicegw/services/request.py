@@ -8,6 +8,7 @@ from typing import Any
 
 from voicegw.audio.format import DEFAULT, OUTPUT_RATE, AudioFormat
 from voicegw.services.casting import VoiceAliases
+from voicegw.text.stages import Clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class SpeechRequest:
         sample_rate: Hz of what is sent; one that the format carries.
         request_id: For the logs; need not be unique.
         extras: Everything else that the client sent, by name; what the model declares as a parameter reaches it.
+        clean: What is taken out of the text before it is spoken.
         words: Whether it is to be told when each word is heard.
         strict: Whether an extra that has no effect is refused rather than named.
         tenant: Whose work it is, for fairness between them; never a key.
@@ -38,6 +40,7 @@ class SpeechRequest:
     sample_rate: int = OUTPUT_RATE
     request_id: str = ""
     extras: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    clean: Clean = "markdown"
     words: bool = False
     strict: bool = False
     tenant: str = ""

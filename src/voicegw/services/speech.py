@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from functools import partial
 from typing import Any, Protocol
 
 from voicegw.audio.offloop import encoding_threads
@@ -15,10 +16,11 @@ from voicegw.errors import DeadlineExceeded, InvalidRequest
 from voicegw.services.casting import Cast, cast
 from voicegw.services.parameters import chosen, refuse_ignored
 from voicegw.services.request import SpeechPolicy, SpeechRequest
+from voicegw.services.script import lines, written
 from voicegw.services.speaking import Speech
 from voicegw.services.stream import SpeechPool, SpokenStream
 from voicegw.services.words import WordTrack
-from voicegw.text.segment import segment
+from voicegw.text.stages import Prepared, prepare
 
 __all__ = ["NamedPool", "Speech", "SpeechPolicy", "SpeechRequest", "SpeechRouter", "SpeechService"]
 
@@ -28,6 +30,9 @@ and scheduled as a whole, and one of this length speaks for about half a minute.
 
 _FIRST_CHARS = 80
 """The same for the first one of a model that gives no audio before all of it is made: so that it is heard soon."""
+
+_AT_ONCE_CHARS = 1000
+"""Longest text that the event loop prepares itself: 0.2 ms where it is plain, 1.6 ms where it is full of marks."""
 
 
 class NamedPool(SpeechPool, Protocol):
@@ -90,19 +95,20 @@ class SpeechService:
         parameters, ignored = chosen(info, request.extras)
         if request.strict:
             refuse_ignored(pool.model_id, ignored)
+        prepared = await self._prepared(request, casting)
         stream = SpokenStream(
             pool,
             info.sample_rate * casting.stretch,
             _utterance(request, casting, parameters, words=request.words and info.words),
-            segment(
-                request.text,
+            lines(
+                prepared,
                 max_chars=min(info.limits.max_chars or _SEGMENT_CHARS, _SEGMENT_CHARS),
                 first_chars=None if info.streaming else _FIRST_CHARS,
             ),
             first_by=first_by,
             within_s=self._policy.first_audio_s,
             ahead_s=self._policy.ahead_s,
-            words=WordTrack(lambda start, end: request.text[start:end]) if request.words else None,
+            words=WordTrack(partial(written, prepared, request.text)) if request.words else None,
         )
         try:
             await stream.ahead.wait()
@@ -119,6 +125,13 @@ class SpeechService:
             ignored=ignored,
             threads=self._threads,
         )
+
+    async def _prepared(self, request: SpeechRequest, casting: Cast) -> Prepared:
+        """Run the text's stages, those of a long text off the event loop."""
+        stages = partial(prepare, request.text, clean=request.clean, language=casting.language, voice=casting.voice)
+        if len(request.text) <= _AT_ONCE_CHARS:
+            return stages()
+        return await asyncio.get_running_loop().run_in_executor(self._threads, stages)
 
     def _check(self, text: str) -> None:
         if len(text) > self._policy.input_chars:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
 from voicegw.errors import TextTooLong
+from voicegw.services.script import Line, Pause
 from voicegw.services.words import WordTrack
 from voicegw.text.segment import Segment, split_to_fit
 
@@ -124,7 +125,8 @@ class SpokenStream:
         pool: The model.
         heard_rate: Samples of its audio that are heard in a second: its rate times the factor by which it is sped up.
         utterance: What all of them share; its own text is not spoken.
-        segments: What they say, in order; taken as they are needed.
+        lines: What they say, in order, and the pauses between them; taken as they are needed. A pause before all of
+            them is heard with the first audio, and one with no audio at all is not.
         first_by: Monotonic time by which the first audio is due.
         within_s: Seconds that an utterance may wait for its start once there has been audio.
         ahead_s: Seconds of audio that may wait for the reader.
@@ -142,7 +144,7 @@ class SpokenStream:
         pool: SpeechPool,
         heard_rate: float,
         utterance: Utterance,
-        segments: Iterable[Segment],
+        lines: Iterable[Line],
         *,
         first_by: float,
         within_s: float,
@@ -153,10 +155,11 @@ class SpokenStream:
         self._pool = pool
         self._heard_rate = heard_rate
         self._next = utterance
-        self._segments = iter(segments)
+        self._lines = iter(lines)
         self._first_by = first_by
         self._within_s = within_s
         self.made = 0
+        self._owed = 0  # samples of silence before the first audio
         self._begun: float | None = None
         self.first_audio_at: float | None = None
         self.ahead = Ahead(round(ahead_s * heard_rate))
@@ -182,9 +185,20 @@ class SpokenStream:
         self.ahead.end(None if task.cancelled() else task.exception())
 
     async def _speak_all(self) -> None:
-        for segment in self._segments:
-            await self._speak_segment(segment)
+        for line in self._lines:
+            if isinstance(line, Pause):
+                self._owed += round(line.seconds * self._heard_rate)
+                if self.made:
+                    await self._rest()
+            else:
+                await self._speak_segment(line)
         self.ahead.end()
+
+    async def _rest(self) -> None:
+        """Make the silence that is owed."""
+        silence, self._owed = np.zeros(self._owed, np.int16), 0
+        self.made += len(silence)
+        await self.ahead.put(silence, seam=True)
 
     async def _speak_segment(self, segment: Segment) -> None:
         left = deque([segment])
@@ -203,7 +217,7 @@ class SpokenStream:
         utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s())
         seam = True
         if self.words:
-            self.words.begin(part, self.made)
+            self.words.begin(part, self.made + self._owed)
         async with aclosing(self._pool.synthesize(utterance)) as events:
             async for event in events:
                 if isinstance(event, AudioChunk) and len(event.pcm):
@@ -221,6 +235,8 @@ class SpokenStream:
         if self._begun is None:
             self._begun = time.monotonic()
             self.first_audio_at = chunk.at
+        if self._owed:
+            await self._rest()
         if self.words:
             self.words.heard()
         self.made += len(chunk.pcm)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from voicegw.api import body
 from voicegw.audio.format import DEFAULT, FORMATS, MAX_RATE, MIN_RATE, OUTPUT_RATE, AudioFormat, by_name
 from voicegw.errors import InvalidRequest
 from voicegw.services.speech import SpeechRequest
+from voicegw.text.stages import Clean
 
 _WORDS = "timestamp_granularities"
 _WORDS_NAMES = (_WORDS, f"{_WORDS}[]")
@@ -25,11 +26,15 @@ OBEYED = frozenset(
         "speed",
         "language",
         "sample_rate",
+        "clean",
         "strict_parameters",
         *_WORDS_NAMES,
     }
 )
 """The parameters that have a meaning whatever the model; all others are extras."""
+
+CLEANS: Final[tuple[Clean, ...]] = ("markdown", "none")
+"""What ``clean`` can be, the default first."""
 
 _LANGUAGE = re.compile(r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*")
 _SLOWEST, _FASTEST = 0.25, 4.0
@@ -66,6 +71,7 @@ def parse(fields: Mapping[str, Any], request_id: str) -> SpeechRequest:
         sample_rate=_sample_rate(fields, target),
         request_id=request_id,
         strict=body.flag(fields, "strict_parameters"),
+        clean=_clean(fields),
         words=words and events,
         extras={**extras, _WORDS: "word"} if words and not events else extras,
     )
@@ -98,6 +104,14 @@ def _sample_rate(fields: Mapping[str, Any], target: AudioFormat) -> int:
         raise InvalidRequest("'sample_rate' must be a whole number.", param="sample_rate")
     target.check_rate(int(found))
     return int(found)
+
+
+def _clean(fields: Mapping[str, Any]) -> Clean:
+    name = (body.text(fields, "clean") or CLEANS[0]).lower()
+    for known in CLEANS:
+        if name == known:
+            return known
+    raise InvalidRequest(f"'clean' must be one of: {', '.join(CLEANS)}.", param="clean")
 
 
 def _wants_words(fields: Mapping[str, Any]) -> bool:

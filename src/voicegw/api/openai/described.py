@@ -54,6 +54,11 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
         "description": "Hz; not every format carries each of them.",
     },
     "stream_format": {"enum": ["audio", "sse", "", None], "default": "audio", "description": "Audio, or events."},
+    "clean": {
+        "enum": ["markdown", "none", "", None],
+        "default": "markdown",
+        "description": "What is not read aloud: the marks of Markdown, link targets and emoji; or nothing is left out.",
+    },
     "timestamp_granularities": _WORDS,
     "timestamp_granularities[]": _WORDS,
     "strict_parameters": {
