@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
+import structlog
 from fastapi import FastAPI
 
 from voicegw.api import errors
@@ -19,6 +20,8 @@ from voicegw.engine.router import Router
 from voicegw.engine.supervisor import Engine
 from voicegw.services.speech import SpeechPolicy, SpeechService
 from voicegw.settings import Settings
+
+log = structlog.get_logger("voicegw.app")
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -58,6 +61,8 @@ def _engine(settings: Settings) -> tuple[Engine, Router]:
     specs = [model.spec() for model in settings.models]
     present = [spec for spec in specs if spec.python or spec.backend in here]
     missing = {spec.id: spec.backend for spec in specs if spec not in present}
+    for model, backend in missing.items():
+        log.warning("backend_not_installed", model=model, backend=backend, install=f"make install BACKENDS={backend}")
     engine = Engine(present, settings.limits.engine())
     return engine, Router(engine.pools, settings.all_aliases(), missing)
 
