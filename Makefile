@@ -9,7 +9,7 @@ FIND_PYTHON = for python in $(BIN)/python $(PYTHON) python3.13 python3.12 python
 	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' >/dev/null 2>&1 && break; \
 	python=; done; \
 	test -n "$$python" || { echo "voicegw needs Python 3.11, 3.12 or 3.13: make PYTHON=/path/to/python3" >&2; exit 1; }
-INSTALL = @$(FIND_PYTHON); $$python scripts/install.py
+INSTALL = @$(FIND_PYTHON); $$python .ci/install.py
 
 .PHONY: run install install-all test lint format lock clean
 
@@ -24,7 +24,7 @@ install-all: # every backend and the tools of developers
 	$(INSTALL) --all --dev
 
 test: lint
-	$(BIN)/python -m pytest --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 lint: install-all
 	$(BIN)/ruff check .

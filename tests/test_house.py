@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(
     path.relative_to(ROOT)
-    for folder in ("src", "backends", "scripts")
+    for folder in ("src", "backends", ".ci")
     for path in (ROOT / folder).rglob("*.py")
     if "tests" not in path.parts
 )

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib import metadata
 
+import structlog
 from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
@@ -27,6 +28,8 @@ from voicegw.engine.router import Router
 from voicegw.engine.supervisor import Engine
 from voicegw.services.speech import SpeechPolicy, SpeechService
 from voicegw.settings import Settings
+
+log = structlog.get_logger("voicegw.app")
 
 _PREFIXES = ("/v1", "", "/openai/v1", "/openai")
 """Below which OpenAI's routes are: as OpenAI has them, as some clients leave the version out, as Azure has them."""
@@ -104,6 +107,8 @@ def _engine(settings: Settings) -> tuple[Engine, Router]:
     specs = [model.spec() for model in settings.models]
     present = [spec for spec in specs if spec.python or spec.backend in here]
     missing = {spec.id: spec.backend for spec in specs if spec not in present}
+    for model, backend in missing.items():
+        log.warning("backend_not_installed", model=model, backend=backend, install=f"make install BACKENDS={backend}")
     engine = Engine(present, settings.limits.engine())
     return engine, Router(engine.pools, settings.all_aliases(), missing)
 

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import sys
 from collections.abc import Iterator
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 
@@ -14,6 +15,21 @@ from voicegw.errors import VoicegwError
 
 _DELIBERATE = (VoicegwError, asyncio.CancelledError, ConnectionError)
 _UNFINISHED = "ASGI callable returned without completing response."
+
+
+class Lines:
+    """Where lines of the log go: stderr while somebody reads it; a reader who is gone is no reason to fail."""
+
+    def write(self, text: str) -> int:
+        """Write, or drop what nobody will read."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def configure(level: Literal["debug", "info", "warning", "error"], form: Literal["json", "console"]) -> None:
@@ -32,10 +48,10 @@ def configure(level: Literal["debug", "info", "warning", "error"], form: Literal
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", Lines())),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(Lines())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer], foreign_pre_chain=shared

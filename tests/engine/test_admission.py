@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 
 from voicegw.backend import Priority, RequestMeta
-from voicegw.engine.admission import REMEMBERED, Admission, Ticket
+from voicegw.engine.admission import Admission, Ticket
 from voicegw.errors import DeadlineExceeded, Overloaded
 
 
@@ -30,9 +30,15 @@ class Desk:
         self._waiting: list[tuple[str, Ticket]] = []
 
     def join(
-        self, request: str, tenant: str = "", priority: Priority = Priority.INTERACTIVE, lead: float = 0
+        self,
+        request: str,
+        tenant: str = "",
+        priority: Priority = Priority.INTERACTIVE,
+        *,
+        lead: float = 0,
+        begun: bool = False,
     ) -> Ticket:
-        ticket = self.admission.join(RequestMeta(request, tenant, priority, 30.0), lead)
+        ticket = self.admission.join(RequestMeta(request, tenant, priority, 30.0, begun), lead)
         self._waiting.append((request, ticket))
         return ticket
 
@@ -112,54 +118,27 @@ async def test_tenants_take_turns_within_a_priority() -> None:
     assert desk.order() == ["running", "urgent", "a0", "b0", "c0", "a1", "b1", "a2", "a3"]
 
 
-async def test_the_next_utterance_passes_newcomers_by_nearest_playback_deadline() -> None:
+async def test_what_has_begun_passes_newcomers_by_nearest_playback_deadline() -> None:
     desk = Desk()
-    for name in "abc":
-        desk.join(name).leave()
     blocker = desk.join("blocker")
     desk.join("newcomer", priority=Priority.LIVE)
-    desk.join("c", lead=9.0)
-    desk.join("a", lead=4.0)
+    desk.join("c", lead=9.0, begun=True)
+    desk.join("a", lead=4.0, begun=True)
     desk.clock.t += 3.0
-    desk.join("b", lead=0.5)
+    desk.join("b", lead=0.5, begun=True)
     blocker.leave()
     assert desk.order() == ["b", "a", "c", "newcomer"]
 
 
-async def test_only_one_waiting_utterance_of_a_request_passes_newcomers() -> None:
-    desk = Desk(queue=3)
-    desk.join("a")
-    desk.join("a", lead=1.0)
-    desk.join("newcomer")
-    desk.join("a", lead=0.0)  # its second one queues up
-    for _ in range(10):
-        with suppress(Overloaded):
-            desk.join("a")
-    assert desk.admission.waiting == 3
-    assert desk.order()[:4] == ["a", "a", "newcomer", "a"]
-    assert desk.empty()
-
-
-async def test_the_next_utterance_finds_a_place_in_a_full_queue() -> None:
+async def test_what_has_begun_elsewhere_finds_a_place_in_a_full_queue() -> None:
     desk = Desk(queue=1)
-    first = desk.join("a")
-    desk.join("b")
-    second = desk.join("a")
-    first.leave()
-    assert second.granted_at is not None
-
-
-async def test_known_requests_are_forgotten_in_time() -> None:
-    desk = Desk()
-    for i in range(REMEMBERED + 10):
-        desk.join(f"r{i}").leave()
-    assert len(desk.admission._known) == REMEMBERED
-    running = desk.join("running")
-    desk.join("newcomer")
-    desk.join("r0")  # forgotten: a newcomer again
-    desk.join(f"r{REMEMBERED}")
-    running.leave()
-    assert desk.order() == [f"r{REMEMBERED}", "newcomer", "r0"]
+    desk.join("running")
+    desk.join("waiting")
+    with pytest.raises(Overloaded):
+        desk.join("newcomer")
+    desk.join("begun in another worker", begun=True)
+    assert desk.order() == ["running", "begun in another worker", "waiting"]
+    assert desk.empty()
 
 
 async def test_a_deadline_that_passes_gives_the_place_up() -> None:
@@ -287,7 +266,9 @@ async def test_any_order_of_joining_and_leaving_ends_empty() -> None:
             continue
         try:
             name, tenant = f"r{rng.randrange(40)}", f"t{rng.randrange(3)}"
-            tickets.append(desk.join(name, tenant, rng.choice(list(Priority)), rng.random()))
+            tickets.append(
+                desk.join(name, tenant, rng.choice(list(Priority)), lead=rng.random(), begun=rng.random() < 0.1)
+            )
         except Overloaded:
             assert desk.admission.waiting >= 12
         assert desk.admission.running == sum(t.granted_at is not None for t in tickets)

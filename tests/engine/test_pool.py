@@ -210,6 +210,15 @@ def test_two_crashes_make_a_request_poison() -> None:
     poison.check(Poison.fingerprint(say("yours"), None))
 
 
+def test_what_was_served_after_a_crash_is_no_poison() -> None:
+    poison = Poison()
+    poison.crashed(b"a", "1")
+    poison.forgive(b"a")
+    poison.forgive(b"never seen")
+    poison.crashed(b"a", "2")
+    poison.check(b"a")
+
+
 def test_poison_is_what_makes_the_same_work() -> None:
     same = Poison.fingerprint(say("text \ud800", request="a", tenant="a", x=1), voice())
     assert same == Poison.fingerprint(say("text \ud800", request="b", tenant="b", within_s=1.0, x=1), voice())

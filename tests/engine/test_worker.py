@@ -192,7 +192,7 @@ async def test_a_gateway_that_goes_frees_all_its_slots(tmp_path: Path) -> None:
 async def test_a_worker_that_ends_lets_its_requests_clean_up(gateway: str, tmp_path: Path) -> None:
     cleaned = tmp_path / "cleaned"
     async with bare_worker(gateways=2) as (peer, other):
-        peer.open(1, say(hang_after=1, cleaned=str(cleaned), cleanup_s=0.2))
+        peer.open(1, say(hang_after=1, cleaned=str(cleaned), cleanup_s=1.0))
         await peer.get("event")
         if gateway == "gone already":
             peer.connection.abort()

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import httpx
 import pytest
 import trustme
 
-from tests.support.server import program, running_server
+from tests.support.server import free_port, program, running_server
+from voicegw.cli.serve import first_model
 from voicegw.server import CannotListen, bind, url_of
-from voicegw.settings import Server
+from voicegw.settings import Defaults, Model, Server, Settings
 
 TONE = "models: [{id: tone, backend: tone}]\n"
 
@@ -119,3 +122,64 @@ def test_a_certificate_that_is_none_is_told(tmp_path: Path, content: str) -> Non
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("voicegw: server.tls_cert and server.tls_key cannot be used: ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("closed", ["<&- >&- 2>&-", ">&-", "2>&-"])
+def test_closed_standard_streams_are_no_reason_to_fail(tmp_path: Path, closed: str) -> None:
+    config = tmp_path / "voicegw.yaml"
+    config.write_text(TONE)
+    port = free_port()
+    words = [str(program()), "serve", "--port", str(port), "--config", str(config)]
+    with subprocess.Popen(
+        ["/bin/sh", "-c", f"exec {shlex.join(words)} {closed}"], stdout=subprocess.DEVNULL
+    ) as process:
+        try:
+            answer = spoken(f"http://127.0.0.1:{port}")
+        finally:
+            process.terminate()
+        assert answer.content
+        assert process.wait(20) == 0
+
+
+def test_a_reader_of_the_log_may_go(tmp_path: Path) -> None:
+    config = tmp_path / "voicegw.yaml"
+    config.write_text(TONE)
+    port = free_port()
+    words = [str(program()), "serve", "--port", str(port), "--config", str(config)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.stdout.close()
+            assert [bool(spoken(f"http://127.0.0.1:{port}").content) for _ in range(3)] == [True] * 3
+        finally:
+            process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_a_long_path_for_temporary_files_is_not_used_for_sockets(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    with running_server(tmp_path, config=TONE, env={"TMPDIR": str(deep)}) as server:
+        assert spoken(server.url).content
+        assert not list(deep.iterdir())
+
+
+def test_the_command_to_paste_names_a_model_that_is_there() -> None:
+    absent, tone = Model(id="far", backend="no-such-backend"), Model(id="tone", backend="tone")
+    assert first_model(Settings(models=(absent, tone), defaults=Defaults(speech="far", clone=None))) == "tone"
+    assert first_model(Settings(models=(absent,), defaults=Defaults(speech="far", clone=None))) == "far"
+    assert first_model(Settings(models=(absent, tone), defaults=Defaults(speech="tone", clone=None))) == "tone"
+
+
+def spoken(url: str) -> httpx.Response:
+    """Speak one word, once the server is there."""
+    body = {"model": "tone", "input": "one", "response_format": "pcm"}
+    for _ in range(400):
+        try:
+            answer = httpx.post(f"{url}/v1/audio/speech", json=body, timeout=20)
+        except httpx.ConnectError:
+            time.sleep(0.05)
+        else:
+            return answer.raise_for_status()
+    raise AssertionError("the server did not come up")

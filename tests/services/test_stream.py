@@ -71,6 +71,7 @@ async def test_the_first_utterance_has_what_is_left_of_the_deadline_and_the_othe
     await heard(spoken(pool, "a", "b", first_within_s=5.0))
     assert 0 < pool.heard[0].meta.start_within_s <= 5.0
     assert pool.heard[1].meta.start_within_s == 30.0
+    assert [utterance.meta.begun for utterance in pool.heard] == [False, True]
 
 
 async def test_the_lead_is_what_the_listener_has_not_heard_yet() -> None:

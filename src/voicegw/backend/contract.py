@@ -44,16 +44,19 @@ class RequestMeta:
     """Whose work this is and how long it may wait.
 
     Attributes:
-        request_id: Minted by the gateway; the utterances of one request or context share it and go before newcomers.
+        request_id: Minted by the gateway; the utterances of one request or context share it.
         tenant: Opaque key of fairness, never an API key.
         priority: Class of urgency.
         start_within_s: What was left of the deadline when the message was sent; relative, for clocks are not shared.
+        begun: Whether its listener has heard audio: it goes before newcomers, and a full queue does not refuse it, in
+            any worker.
     """
 
     request_id: str
     tenant: str = ""
     priority: Priority = Priority.INTERACTIVE
     start_within_s: float = 30.0
+    begun: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -30,12 +31,24 @@ app.add_typer(keys.keys_app, name="keys")
 app.add_typer(bench.bench_app, name="bench")
 
 
+def open_standard_streams() -> None:
+    """Give descriptors 0 to 2 something to be, where the caller closed them: else a socket would get their number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    sys.stdout = sys.stdout or os.fdopen(1, "w")
+    sys.stderr = sys.stderr or os.fdopen(2, "w")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the program and exit: 0 done, 1 failed, 2 asked for wrongly (a flag, a setting), 130 interrupted (typer's).
 
     Args:
         arguments: Instead of the process's own.
     """
+    open_standard_streams()
     try:
         app(args=list(arguments) if arguments is not None else None, prog_name="voicegw")
     except Refused as refusal:

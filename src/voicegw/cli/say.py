@@ -146,7 +146,7 @@ async def _served(order: _Order, url: str, api_key: str | None) -> AsyncGenerato
                 typer.echo(f"voicegw: {warning}", err=True)
             async for part in answer.aiter_bytes():
                 yield part
-    except httpx.RemoteProtocolError:
+    except (httpx.RemoteProtocolError, httpx.ReadError):  # the second where the connection was reset
         raise Refused("the server broke off in the middle of the speech") from None
     except httpx.TransportError as error:
         raise Refused(f"no answer from {url}: {error}") from None

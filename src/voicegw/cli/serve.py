@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
 
+from voicegw.backend import discovery
 from voicegw.cli.common import ConfigOption, Refused, settings_from
+from voicegw.settings import Settings
 
 
 def serve(
@@ -22,13 +25,22 @@ def serve(
     from voicegw import server
 
     def announce(url: str) -> None:
-        typer.echo(f"voicegw listens on {url}; try:\n{curl_line(url, settings.defaults.speech)}")
+        with suppress(OSError):  # nobody reads it; that is no reason not to serve
+            typer.echo(f"voicegw listens on {url}; try:\n{curl_line(url, first_model(settings))}")
 
     try:
         status = server.run(settings, announce)
     except server.CannotListen as error:
         raise Refused(str(error)) from None
     raise typer.Exit(status)
+
+
+def first_model(settings: Settings) -> str:
+    """Name a model that can be tried: the default one, or the first whose backend is installed."""
+    here = {backend.name for backend in discovery.installed()}
+    ready = [model.id for model in settings.models if model.python or model.backend in here]
+    usual = settings.defaults.speech
+    return usual if usual in ready or not ready else ready[0]
 
 
 def curl_line(url: str, model: str) -> str:

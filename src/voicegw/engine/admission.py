@@ -1,6 +1,6 @@
 """Who runs next in a worker: slots, a bounded fair queue, deadlines. It stands where the slots are.
 
-Order: utterances of a request that already runs, by nearest playback deadline; then newcomers by priority, and within
+Order: utterances of requests that have begun, by nearest playback deadline; then newcomers by priority, and within
 one priority round-robin between tenants. What finds the queue full is refused with an estimate.
 """
 
@@ -16,9 +16,6 @@ from collections.abc import Callable
 
 from voicegw.backend import Priority, RequestMeta
 from voicegw.errors import DeadlineExceeded, Overloaded
-
-REMEMBERED = 4096
-"""Requests whose next utterance still counts as running work."""
 
 _RETRY_MIN_S, _RETRY_MAX_S = 1.0, 60.0
 _EWMA = 0.2
@@ -113,7 +110,6 @@ class Admission:
         self._queues = {priority: _Queue() for priority in Priority}
         self._next: list[tuple[float, int, Ticket]] = []
         self._order = itertools.count()
-        self._known: OrderedDict[str, None] = OrderedDict()
         self._service_s = 1.0
 
     def resize(self, slots: int) -> None:
@@ -127,19 +123,17 @@ class Admission:
         return min(max(float(wait), _RETRY_MIN_S), _RETRY_MAX_S)
 
     def join(self, meta: RequestMeta, lead_s: float = 0.0) -> Ticket:
-        """Take a place in the queue; the next utterance of a request that ran before passes all newcomers.
-
-        One of them: a request that has an utterance waiting queues up with the newcomers for any further one.
+        """Take a place in the queue; an utterance of a request that has begun passes all newcomers.
 
         Args:
             meta: Whose utterance it is.
             lead_s: Seconds of audio the listener still has; the nearer to zero, the sooner its turn.
 
         Raises:
-            Overloaded: The queue is full.
+            Overloaded: The queue is full, and the request has not begun.
         """
         ticket = Ticket(self, meta, self.now())
-        if self._continues(meta.request_id):
+        if meta.begun:
             heapq.heappush(self._next, (ticket.joined + lead_s, next(self._order), ticket))
         elif self.running >= self.slots and self.waiting >= self._queue_per_slot * self.slots:
             raise Overloaded(
@@ -162,14 +156,10 @@ class Admission:
         self._service_s += _EWMA * (self.now() - ticket.granted_at - self._service_s)
         self._pump()
 
-    def _continues(self, request_id: str) -> bool:
-        return request_id in self._known and all(t.meta.request_id != request_id for _, _, t in self._next)
-
     def _pump(self) -> None:
         while self.running < self.slots and (ticket := self._pop()) is not None:
             self.waiting -= 1
             self.running += 1
-            self._remember(ticket.meta.request_id)
             ticket.grant(self.now())
 
     def _pop(self) -> Ticket | None:
@@ -181,9 +171,3 @@ class Admission:
         self._queues[Priority(ticket.meta.priority)].remove(ticket)
         self._next = [item for item in self._next if item[2] is not ticket]
         heapq.heapify(self._next)
-
-    def _remember(self, request_id: str) -> None:
-        self._known[request_id] = None
-        self._known.move_to_end(request_id)
-        if len(self._known) > REMEMBERED:
-            self._known.popitem(last=False)

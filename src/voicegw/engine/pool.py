@@ -58,6 +58,10 @@ class Poison:
         if len(self._crashes) > self._most:
             self._crashes.popitem(last=False)
 
+    def forgive(self, fingerprint: bytes) -> None:
+        """Note that this was served: it was not what the worker died of."""
+        self._crashes.pop(fingerprint, None)
+
     def check(self, fingerprint: bytes) -> None:
         """Refuse what ran at two crashes.
 
@@ -175,6 +179,7 @@ class ModelPool:
                     begun, heard = True, heard or isinstance(event, AudioChunk)
                     yield event
                     if isinstance(event, SpeechDone):
+                        self._poison.forgive(fingerprint)
                         return
             except WorkerLost:
                 if stream.started:

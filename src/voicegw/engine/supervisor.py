@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +13,20 @@ from pathlib import Path
 from voicegw.engine.place import Worker
 from voicegw.engine.pool import ModelPool
 from voicegw.engine.spec import EngineLimits, ModelSpec
+
+SOCKET_PATH = 100
+"""Characters that the path of a unix socket may have everywhere: the kernels take 104 (macOS) or 108 (Linux)."""
+
+_NAME_ROOM = 20
+
+
+def _run_dir() -> Path:
+    """Make a folder of our own for the sockets: in the usual place, or in /tmp where that one's path is too long."""
+    usual = tempfile.mkdtemp(prefix="voicegw-")
+    if len(os.fsencode(usual)) + _NAME_ROOM <= SOCKET_PATH:
+        return Path(usual)
+    shutil.rmtree(usual, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix="voicegw-", dir="/tmp"))
 
 
 class Engine:
@@ -32,7 +47,7 @@ class Engine:
 
     async def start(self) -> None:
         """Start every worker; loading goes on in the background."""
-        self._run_dir = Path(tempfile.mkdtemp(prefix="voicegw-"))
+        self._run_dir = _run_dir()
         places = itertools.count()
         for pool in self.pools.values():
             for device in pool.spec.devices or (None,):

@@ -213,7 +213,8 @@ class SpokenStream:
                 left.extendleft(reversed(split_to_fit(part, error.fits_chars)))
 
     async def _speak(self, part: Segment) -> None:
-        meta = replace(self._next.meta, start_within_s=self._start_within_s())
+        begun = self._begun is not None
+        meta = replace(self._next.meta, start_within_s=self._start_within_s(), begun=begun)
         utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s())
         seam = True
         if self.words:

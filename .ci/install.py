@@ -1,6 +1,6 @@
 """Set up ``.venv``: the gateway, the backends that are asked for, the tools of developers. Standard library only.
 
-Usage: python3 scripts/install.py [--all] [--dev] [BACKEND ...]
+Usage: python3 .ci/install.py [--all] [--dev] [BACKEND ...]
 
 Every version comes from ``config/constraints.txt``. What is installed already, from the same metadata and the same
 constraints, is left alone, so that a second call returns at once.
