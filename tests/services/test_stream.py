@@ -14,18 +14,19 @@ from numpy.typing import NDArray
 from tests.support.pools import MemoryPool, refuse_over, sound, speak
 from voicegw.backend import AudioChunk, RequestMeta, SpeechDone, SpeechEvent, TextTooLong, Utterance
 from voicegw.errors import BackendFailed
+from voicegw.services.script import Pause
 from voicegw.services.stream import Ahead, SpokenStream
 from voicegw.text.segment import Segment
 
 WAIT_S = 20.0
 
 
-def spoken(pool: MemoryPool, *texts: str, ahead_s: float = 4.0, first_within_s: float = 30.0) -> SpokenStream:
+def spoken(pool: MemoryPool, *texts: str | Pause, ahead_s: float = 4.0, first_within_s: float = 30.0) -> SpokenStream:
     return SpokenStream(
         pool,
         24_000,
         Utterance(RequestMeta("r"), ""),
-        [Segment(text, 0, len(text)) for text in texts],
+        [text if isinstance(text, Pause) else Segment(text, 0, len(text)) for text in texts],
         first_by=time.monotonic() + first_within_s,
         within_s=30.0,
         ahead_s=ahead_s,
@@ -128,6 +129,30 @@ async def test_too_long_after_audio_is_an_error_for_it_would_be_said_twice() -> 
 
     with pytest.raises(TextTooLong):
         await heard(spoken(MemoryPool(late), "ab"))
+
+
+async def test_pauses_are_silence_and_those_before_any_audio_wait_for_it() -> None:
+    gate = asyncio.Event()
+
+    async def waits(utterance: Utterance) -> AsyncGenerator[SpeechEvent, None]:
+        await gate.wait()
+        async for event in speak(utterance):
+            yield event
+
+    pool = MemoryPool(waits)
+    stream = spoken(pool, Pause(0.5), Pause(0.25), "one", Pause(0.1), "two", Pause(1.0))
+    await idle()
+    assert (stream.made, stream.ahead.samples) == (0, 0)
+    gate.set()
+    rests = [np.zeros(samples, np.int16) for samples in (18_000, 2_400, 24_000)]
+    expected = [rests[0], sound("one"), rests[1], sound("two"), rests[2]]
+    assert np.array_equal(await heard(stream), np.concatenate(expected))
+
+
+async def test_pauses_alone_are_nothing() -> None:
+    stream = spoken(MemoryPool(), Pause(1.0), Pause(2.0))
+    assert not len(await heard(stream))
+    assert stream.silent
 
 
 async def fails(utterance: Utterance) -> AsyncGenerator[SpeechEvent, None]:
