@@ -8,7 +8,7 @@ from typing import cast
 import httpx
 import pytest
 
-from tests.support.gateway import serving
+from tests.support.gateway import serving, wait_until
 from voicegw.api.health import serves
 from voicegw.app import create_app
 from voicegw.engine.router import Router
@@ -55,6 +55,7 @@ def test_what_counts_as_ready(pools: list[StatedPool], *, fit: bool) -> None:
 
 
 def test_the_three_questions(client: httpx.Client) -> None:
+    wait_until(lambda: client.get("/health/ready").json()["models"]["broken"]["state"] == "failed")
     assert client.get("/health").text == "OK"
     assert client.get("/health/live").json() == {"status": "live"}
     ready = client.get("/health/ready")

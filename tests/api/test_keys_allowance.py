@@ -55,8 +55,14 @@ def test_requests_at_the_same_time(shared: Gateway) -> None:
             assert client.post(PATH, json=speech_body(), headers={"api-key": "free"}).status_code == 200
             assert client.get("/v1/models", headers=key).status_code == 200
         wait_until(lambda: client.post(PATH, json=speech_body(), headers=key).status_code == 200)
-        bad = client.post(PATH, json=speech_body(model="none"), headers=key)
-        assert (bad.status_code, headers(bad)) == (404, ("1", "2"))
+
+        def alone() -> bool:
+            """Tell whether a request finds itself alone: an answer is there a moment before it is counted out."""
+            bad = client.post(PATH, json=speech_body(model="none"), headers=key)
+            assert bad.status_code in (404, 429)
+            return (bad.status_code, headers(bad)) == (404, ("1", "2"))
+
+        wait_until(alone)
 
 
 def test_requests_per_minute(shared: Gateway) -> None:
