@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.gateway import speech_body
+from tests.support.gateway import speech_body, wait_until
 from tests.support.server import RunningServer
 from voicegw.api.openai.shapes import VoiceList
 from voicegw.services.casting import OPENAI_VOICES
@@ -55,6 +55,7 @@ def test_a_language(client: httpx.Client) -> None:
 
 def test_languages_of_many_voices(server: RunningServer) -> None:
     with httpx.Client(base_url=server.url, trust_env=False) as client:
+        wait_until(lambda: bool(listed(client, model="espeak")))  # the server is ready with its first model
         spanish = listed(client, model="espeak", language="es")
         assert {"es", "es-419"} <= set(own(spanish))
         assert all(tag.startswith("es") for voice in spanish for tag in voice["languages"][:1])
