@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
 from dataclasses import dataclass
 
-from benchmarks.harness import body, serving, stream, survivors, tone_config, whole
-from voicegw.bench.client import Broken, Target
+from benchmarks.harness import body, serving, survivors, tone_config, until_broken, whole
 
 LIMITS = {"worker_ping_s": 0.2, "worker_hang_s": 1.0}
 
@@ -32,7 +30,7 @@ async def measure() -> Figures:
     with serving({**tone_config(slots=4, rtf=1.0), "limits": LIMITS}) as server:
         (worker,) = server.workers()
         started = asyncio.Event()
-        listener = asyncio.create_task(_listen(server.target, started))
+        listener = asyncio.create_task(until_broken(server.target, started.set))
         await started.wait()
         stopped_at = time.monotonic()
         worker.suspend()
@@ -42,19 +40,6 @@ async def measure() -> Figures:
         gone = not survivors([worker])
         replaced = [each.pid for each in server.workers()] not in ([], [worker.pid])
     return Figures(broken_at and broken_at - stopped_at, status, next_s, gone, replaced)
-
-
-async def _listen(target: Target, started: asyncio.Event) -> float | None:
-    """Listen to a long stream; give when it broke, or None if it came to an end."""
-    try:
-        async with stream(target, body(words=60)) as connection, aclosing(connection.body()) as pieces:
-            await anext(pieces)
-            started.set()
-            async for _ in pieces:
-                pass
-    except Broken:
-        return time.monotonic()
-    return None
 
 
 def main() -> None:

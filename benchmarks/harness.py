@@ -11,15 +11,15 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from voicegw.bench.client import Connection, Target
+from voicegw.bench.client import Broken, Connection, Target
 from voicegw.bench.load import SPEECH
 
 PATIENCE_S = 60.0
@@ -150,3 +150,19 @@ async def whole(target: Target, fields: dict[str, Any]) -> tuple[int, bytes]:
     """Give the status and the whole body of an answer; ``Broken`` where it has no proper end."""
     async with stream(target, fields) as connection:
         return connection.status, b"".join([piece async for piece in connection.body()])
+
+
+async def until_broken(target: Target, started: Callable[[], object]) -> float | None:
+    """Listen to a long stream; give the monotonic time at which it broke, or None if it came to an end.
+
+    ``started`` is called once its first bytes are there.
+    """
+    try:
+        async with stream(target, body(words=60)) as connection, aclosing(connection.body()) as pieces:
+            await anext(pieces)
+            started()
+            async for _ in pieces:
+                pass
+    except Broken:
+        return time.monotonic()
+    return None

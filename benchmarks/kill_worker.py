@@ -8,11 +8,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from contextlib import aclosing
 from dataclasses import dataclass, field
 
-from benchmarks.harness import body, serving, stream, tone_config, whole
-from voicegw.bench.client import Broken, Target
+from benchmarks.harness import body, serving, tone_config, until_broken, whole
 
 
 @dataclass(slots=True)
@@ -32,7 +30,7 @@ async def measure(streams: int) -> Figures:
     with serving(tone_config(slots=streams, rtf=1.0)) as server:
         _, reference = await whole(server.target, body(words=1))
         async with asyncio.TaskGroup() as group:
-            listeners = [group.create_task(_listen(server.target, started)) for _ in range(streams)]
+            listeners = [group.create_task(until_broken(server.target, started.release)) for _ in range(streams)]
             for _ in range(streams):
                 await started.acquire()
             (worker,) = server.workers()
@@ -48,19 +46,6 @@ async def measure(streams: int) -> Figures:
         figures.next_s = time.monotonic() - asked_at
         figures.next_whole = audio == reference
     return figures
-
-
-async def _listen(target: Target, started: asyncio.Semaphore) -> float | None:
-    """Listen to a long stream; give when it broke, or None if it came to an end."""
-    try:
-        async with stream(target, body(words=60)) as connection, aclosing(connection.body()) as pieces:
-            await anext(pieces)
-            started.release()
-            async for _ in pieces:
-                pass
-    except Broken:
-        return time.monotonic()
-    return None
 
 
 def main() -> None:

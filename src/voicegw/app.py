@@ -103,9 +103,8 @@ def _add_routes(app: FastAPI, settings: Settings, service: SpeechService) -> Non
 
 def _engine(settings: Settings) -> tuple[Engine, Router]:
     """Make pools for the models whose backend is there, and remember the others to tell how to install them."""
-    here = {backend.name for backend in discovery.installed()}
     specs = [model.spec() for model in settings.models]
-    present = [spec for spec in specs if spec.python or spec.backend in here]
+    present = discovery.present(specs)
     missing = {spec.id: spec.backend for spec in specs if spec not in present}
     for model, backend in missing.items():
         log.warning("backend_not_installed", model=model, backend=backend, install=f"make install BACKENDS={backend}")

@@ -7,6 +7,7 @@ from importlib.metadata import EntryPoint
 import pytest
 
 from voicegw.backend import discovery
+from voicegw.engine.spec import ModelSpec
 
 
 def test_installed_backends_are_listed_by_name_with_what_their_metadata_says() -> None:
@@ -32,3 +33,9 @@ def test_an_entry_point_of_no_distribution_is_left_out(monkeypatch: pytest.Monke
     stray = EntryPoint(name="stray", value="nowhere:Nothing", group=discovery.GROUP)
     monkeypatch.setattr(discovery, "entry_points", lambda **_: [stray])
     assert discovery.installed() == ()
+
+
+def test_models_are_present_by_their_backend_or_by_an_interpreter_that_is_to_have_it() -> None:
+    here, far = ModelSpec("a", "tone"), ModelSpec("b", "no-such-backend")
+    elsewhere = ModelSpec("c", "no-such-backend", python="/usr/bin/python3")
+    assert discovery.present([here, far, elsewhere]) == [here, elsewhere]

@@ -96,7 +96,7 @@ async def running(*specs: ModelSpec, limits: EngineLimits = LIMITS, ready: bool 
     try:
         if ready:
             for pool in engine.pools.values():
-                await until(lambda pool=pool: all(w.state is ModelState.READY for w in pool.workers))  # type: ignore[misc]
+                await until(lambda pool=pool: all(w.state is ModelState.READY for w in pool.workers))  # type: ignore[misc]  # mypy types no default
         yield engine
     finally:
         await engine.close()

@@ -282,5 +282,5 @@ async def test_any_order_of_joining_and_leaving_ends_empty() -> None:
 async def test_an_unknown_priority_takes_no_place() -> None:
     desk = Desk()
     with pytest.raises(ValueError, match="7"):
-        desk.admission.join(RequestMeta("a", priority=7))  # type: ignore[arg-type]
+        desk.admission.join(RequestMeta("a", priority=7))  # type: ignore[arg-type]  # what a gateway must not send
     assert desk.empty()

@@ -5,9 +5,10 @@ The gateway only ever reads names and versions here; :func:`load` runs inside a 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 GROUP = "voicegw.backends"
 
@@ -39,6 +40,29 @@ def installed() -> tuple[InstalledBackend, ...]:
             InstalledBackend(name, meta.get("name", ""), meta.get("version", ""), licence, meta.get("summary", ""))
         )
     return tuple(found)
+
+
+class Entry(Protocol):
+    """What of a model's entry decides where its backend is looked for."""
+
+    @property
+    def backend(self) -> str:
+        """Entry-point name."""
+        ...
+
+    @property
+    def python(self) -> object:
+        """Interpreter of another environment, or None."""
+        ...
+
+
+E = TypeVar("E", bound=Entry)
+
+
+def present(models: Iterable[E]) -> list[E]:
+    """Keep the models whose backend is installed here, or that name another interpreter that is to have it."""
+    here = {backend.name for backend in installed()}
+    return [model for model in models if model.python or model.backend in here]
 
 
 def load(name: str) -> Any:

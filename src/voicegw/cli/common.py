@@ -54,9 +54,9 @@ async def embedded(settings: Settings, specs: Sequence[ModelSpec]) -> AsyncGener
     from voicegw.engine.supervisor import Engine
 
     logs.configure("error", "console")
-    here = {backend.name for backend in discovery.installed()}
-    missing = {spec.id: spec.backend for spec in specs if not spec.python and spec.backend not in here}
-    engine = Engine([spec for spec in specs if spec.id not in missing], settings.limits.engine(), log_requests=False)
+    present = discovery.present(specs)
+    missing = {spec.id: spec.backend for spec in specs if spec not in present}
+    engine = Engine(present, settings.limits.engine(), log_requests=False)
     try:
         await engine.start()
         yield Router(engine.pools, settings.all_aliases(), missing)

@@ -37,8 +37,7 @@ def serve(
 
 def first_model(settings: Settings) -> str:
     """Name a model that can be tried: the default one, or the first whose backend is installed."""
-    here = {backend.name for backend in discovery.installed()}
-    ready = [model.id for model in settings.models if model.python or model.backend in here]
+    ready = [model.id for model in discovery.present(settings.models)]
     usual = settings.defaults.speech
     return usual if usual in ready or not ready else ready[0]
 
