@@ -6,15 +6,14 @@ from is the business of :mod:`voicegw.settings_load`; made directly, ``Settings(
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from voicegw.engine.spec import EngineLimits, ModelSpec
+from voicegw.settings_values import Bytes, Count, ExistingFile, Language, Name, Origin, Seconds, Sha256
 
 OPENAI_SPEECH_NAMES: Final = (
     "tts-1",
@@ -24,78 +23,6 @@ OPENAI_SPEECH_NAMES: Final = (
     "gpt-4o-mini-tts-2025-12-15",
 )
 """Model names that OpenAI's clients send for speech; aliases of ``defaults.speech`` unless configured otherwise."""
-
-_SIZES: Final = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
-_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
-_LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
-_SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
-_ORIGIN: Final = re.compile(r"\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+")
-_QUANTITY: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*")
-
-
-def _quantity(value: Any, units: Mapping[str, float], example: str) -> Any:
-    """Turn ``16MiB`` or ``4h`` into a number; what has no unit is left for pydantic to judge."""
-    found = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
-    if found is None:
-        return value
-    if found[2].lower() not in units:
-        raise ValueError(f"unknown unit {found[2]!r}; write it like {example}")
-    return float(found[1]) * units[found[2].lower()]
-
-
-def _size(value: Any) -> Any:
-    number = _quantity(value, _SIZES, "16MiB")
-    return round(number) if isinstance(number, float) else number
-
-
-def _seconds(value: Any) -> Any:
-    return _quantity(value, _SECONDS, "30s or 4h")
-
-
-def _existing_file(path: Path) -> Path:
-    expanded = path.expanduser()
-    if not expanded.is_file():
-        raise ValueError(f"there is no file {str(path)!r}")
-    return expanded
-
-
-def _well_formed(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError("a name is 1 to 128 letters, digits or ._:/@+- and begins with a letter or digit")
-    return name
-
-
-def _language(tag: str) -> str:
-    if not _LANGUAGE.fullmatch(tag):
-        raise ValueError("write a language tag such as en or pt-BR")
-    return tag
-
-
-def _hash(digest: str) -> str:
-    if not _SHA256.fullmatch(digest):
-        raise ValueError(
-            "this is no sha256 in 64 hexadecimal digits; a key itself must not stand here: "
-            "`voicegw keys hash` asks for it and prints its hash"
-        )
-    return digest.lower()
-
-
-def _origin(origin: str) -> str:
-    if not _ORIGIN.fullmatch(origin):
-        raise ValueError("write an origin such as https://example.org, without a path, or * for all")
-    return origin.lower()
-
-
-Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
-"""A size in bytes; text such as ``16MiB``, ``25 MB`` or ``1.5GiB`` is taken too."""
-
-Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
-"""A duration in seconds; text such as ``500ms``, ``30s``, ``10min`` or ``4h`` is taken too."""
-
-Count = Annotated[int, Field(gt=0)]
-ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
-Name = Annotated[str, AfterValidator(_well_formed)]
 
 
 class _Part(BaseModel):
@@ -115,7 +42,7 @@ class ApiKey(_Part):
         requests_per_minute: None = any number.
     """
 
-    sha256: Annotated[str, AfterValidator(_hash)]
+    sha256: Sha256
     name: Name | None = None
     tenant: Name | None = None
     concurrent: Count | None = None
@@ -146,7 +73,7 @@ class Server(_Part):
     tls_key: ExistingFile | None = None
     api_keys: tuple[ApiKey, ...] = ()
     public_discovery: bool = True
-    cors_origins: tuple[Annotated[str, AfterValidator(_origin)], ...] = ()
+    cors_origins: tuple[Origin, ...] = ()
 
 
 class Model(_Part):
@@ -179,7 +106,7 @@ class Defaults(_Part):
     speech: str = "espeak"
     clone: str | None = "tone"
     transcription: str | None = None
-    language: Annotated[str, AfterValidator(_language)] = "en"
+    language: Language = "en"
 
 
 class Limits(_Part):
