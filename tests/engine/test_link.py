@@ -229,12 +229,11 @@ async def test_an_upload_ends_with_its_stream() -> None:
         assert peer.connection._transport is not None
         peer.connection._transport.pause_reading()
         peer.send("need_voice", number, "k")
-        await until(lambda: stream._upload)
-        assert stream._upload is not None
-        stream.close()
+        await until(lambda: stream._tasks)
+        (upload,) = stream._tasks
         async with asyncio.timeout(GUARD_S):
-            await asyncio.wait([stream._upload])
-        assert stream._upload.cancelled()
+            await stream.aclose()
+        assert upload.cancelled()
         peer.connection._transport.resume_reading()
 
 

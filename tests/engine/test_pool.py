@@ -14,7 +14,8 @@ import pytest
 from tests.engine.kit import GUARD_S, LIMITS, audio, one_model, running, say, speak, spec, until, voice
 from voicegw.backend import AudioChunk, RequestMeta, SpeechDone, Utterance, WordTiming
 from voicegw.engine import pool as pool_module
-from voicegw.engine.pool import ModelPool, Poison
+from voicegw.engine.poison import Poison
+from voicegw.engine.pool import ModelPool
 from voicegw.engine.spec import EngineLimits, ModelSpec, ModelState
 from voicegw.errors import (
     BackendFailed,

@@ -239,7 +239,7 @@ async def test_a_slow_listener_does_not_slow_another(capfd: pytest.CaptureFixtur
     capfd.readouterr()
 
 
-OPEN = ["open", 1, "synthesize", {"utterance": codec.plain(say(hang_after=0))}, 1]
+OPEN = ["open", 1, "synthesize", {"request": codec.plain(say(hang_after=0))}, 1]
 MAD: list[list[list[Any]]] = [
     [["open"]],
     [[*OPEN, "more"]],
@@ -274,7 +274,7 @@ async def test_a_request_that_makes_no_sense_is_refused() -> None:
             ("dance", {}),
             ("synthesize", {}),
             ("synthesize", None),
-            ("synthesize", {"utterance": {"text": "no meta"}}),
+            ("synthesize", {"request": {"text": "no meta"}}),
         ]
         for number, (op, header) in enumerate(senseless):
             peer.send("open", number, op, header, 100)

@@ -6,12 +6,13 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from voicegw.backend import ModelInfo, SpeechEvent, Utterance, Voice
+from voicegw.backend import ModelInfo, Utterance, Voice
 from voicegw.engine import codec, wire
+from voicegw.engine.operations import OPERATIONS
 from voicegw.engine.spec import ModelState
 from voicegw.errors import InvalidRequest, VoicegwError, WorkerLost
 
@@ -33,30 +34,42 @@ class WorkerStatus:
 class LinkStream:
     """One request under way: an iterator of its events, bounded by its credit.
 
+    Args:
+        link: Where it runs.
+        number: The stream's.
+        op: What was asked for, one of :data:`OPERATIONS`.
+        voice: Whose samples are sent if the worker asks for them.
+        window: Bytes of audio that may wait here for the listener.
+
     Attributes:
         started: Whether the worker gave it a slot.
         finished: Whether its last frame came.
     """
 
-    def __init__(self, link: Link, number: int, voice: Voice | None, window: int) -> None:
+    def __init__(self, link: Link, number: int, op: str, voice: Voice | None, window: int) -> None:
         self.started = False
         self.finished = False
         self._link = link
         self._number = number
+        self._end_type = OPERATIONS[op].end
         self._voice = voice
-        self._upload: asyncio.Task[None] | None = None
-        self._events: deque[tuple[SpeechEvent, int] | VoicegwError] = deque()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._events: deque[tuple[Any, int] | Exception] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._window = wire.Window(window, lambda amount: link.send("credit", number, amount))
+        self._input = wire.Credit(0)
+        self._ours = False
+        self._since = time.monotonic()
 
-    async def next(self, within_s: float) -> SpeechEvent:
-        """Give the next event; :class:`SpeechDone` is the last.
+    async def next(self, within_s: float) -> Any:
+        """Give the next event; the operation's last one is the last.
 
         Args:
             within_s: Longest wait for it in seconds.
 
         Raises:
             VoicegwError: What the worker answered, or :class:`WorkerLost`.
+            Exception: What the source of an :meth:`upload` ended with.
             TimeoutError: Nothing came in time.
         """
         if not self._events:
@@ -64,12 +77,28 @@ class LinkStream:
             async with asyncio.timeout(within_s):
                 await self._waiter
         item = self._events.popleft()
-        if isinstance(item, VoicegwError):
+        if isinstance(item, Exception):
             raise item
         event, size = item
         if size:
             self._window.consumed(size)
         return event
+
+    def silent_s(self) -> float:
+        """Seconds for which the worker has said nothing although it was its turn; 0 while it waits for input."""
+        return 0.0 if self._ours else time.monotonic() - self._since
+
+    def upload(self, source: AsyncIterator[bytes]) -> None:
+        """Send what goes up, from when the worker has a slot; what the source raises ends the stream."""
+        task = asyncio.get_running_loop().create_task(self._send_input(source))
+        task.add_done_callback(self._uploaded)
+        self._tasks.append(task)
+
+    async def aclose(self) -> None:
+        """Be done with the stream, and wait until nothing takes from the source of its input any more."""
+        self.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def close(self) -> None:
         """Be done with the stream; what has not finished is cancelled in the worker."""
@@ -86,21 +115,24 @@ class LinkStream:
 
     def frame(self, name: str, frame: wire.Frame) -> None:
         """Take one of the worker's frames for this stream."""
+        self._since = time.monotonic()
         if name == "event":
-            event = codec.speech_event(frame[2], frame[3:])
+            event = codec.event_of(frame[2], frame[3:])
             self._put((event, len(frame[4]) if frame[2] == "audio" else 0))
+        elif name == "credit":
+            self._input.grant(frame[2])
         elif name == "done":
-            self._put((codec.speech_done(frame[2]), 0))
+            self._put((codec.build(self._end_type, frame[2]), 0))
             self._end()
         elif name == "error":
             self._put(VoicegwError.from_wire(frame[2]))
             self._end()
         elif name == "start":
             self.started = True
-        elif name == "need_voice" and self._upload is None:
-            self._upload = asyncio.get_running_loop().create_task(self._send_voice())
+        elif name == "need_voice" and not self._tasks:
+            self._tasks.append(asyncio.get_running_loop().create_task(self._send_voice()))
 
-    def _put(self, item: tuple[SpeechEvent, int] | VoicegwError) -> None:
+    def _put(self, item: tuple[Any, int] | Exception) -> None:
         self._events.append(item)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
@@ -108,8 +140,32 @@ class LinkStream:
     def _end(self) -> None:
         self.finished = True
         self._link.drop(self._number)
-        if self._upload is not None:
-            self._upload.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    async def _send_input(self, source: AsyncIterator[bytes]) -> None:
+        await self._input.some()
+        self._turn(ours=True)
+        async for data in source:
+            for piece in wire.pieces(data):
+                self._turn(ours=False)
+                await self._input.take(len(piece))
+                self._link.send("input", self._number, piece)
+                await self._link.connection.drain()
+            self._turn(ours=True)
+        self._turn(ours=False)
+        self._link.send("end_input", self._number)
+
+    def _turn(self, *, ours: bool) -> None:
+        """Note whose turn it is: ours to send input, or the worker's to take it or to answer."""
+        self._ours = ours
+        self._since = time.monotonic()
+
+    def _uploaded(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception) and not self.finished:
+            self._put(error)
+            self.close()
 
     async def _send_voice(self) -> None:
         if self._voice is None:
@@ -178,12 +234,17 @@ class Link:
         return len(self._streams) + self._others
 
     def synthesize(self, utterance: Utterance, voice: Voice | None, window: int) -> LinkStream:
-        """Open a stream of speech.
+        """Open a stream of speech; see :meth:`open`."""
+        return self.open("synthesize", utterance, window, voice)
+
+    def open(self, op: str, request: Any, window: int, voice: Voice | None = None) -> LinkStream:
+        """Open a stream.
 
         Args:
-            utterance: What to speak.
-            voice: Whose samples are sent if the worker asks for them.
+            op: What is asked for, one of :data:`OPERATIONS`.
+            request: Of that operation's type.
             window: Bytes of audio that may wait here for the listener.
+            voice: Whose samples are sent if the worker asks for them.
 
         Raises:
             WorkerLost: The connection is over.
@@ -192,10 +253,10 @@ class Link:
         if not self.connection.connected:
             raise WorkerLost("the worker is gone")
         number = next(self._numbers)
-        stream = LinkStream(self, number, voice, window)
-        header = {"utterance": codec.plain(utterance), "voice_key": voice.key if voice else None}
+        stream = LinkStream(self, number, op, voice, window)
+        header = {"request": codec.plain(request), "voice_key": voice.key if voice else None}
         try:
-            self.send("open", number, "synthesize", header, window)
+            self.send("open", number, op, header, window)
         except wire.WireError as error:
             raise InvalidRequest(str(error)) from error
         self._streams[number] = stream

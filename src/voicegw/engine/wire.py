@@ -180,11 +180,15 @@ class Credit:
         if self._amount > 0 and self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def take(self, amount: int) -> None:
-        """Spend credit, waiting while there is none. It may fall below zero by one piece, so nothing ever locks up."""
+    async def some(self) -> None:
+        """Wait while there is none."""
         while self._amount <= 0:
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+
+    async def take(self, amount: int) -> None:
+        """Spend credit, waiting while there is none. It may fall below zero by one piece, so nothing ever locks up."""
+        await self.some()
         self._amount -= amount
 
 
