@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib import metadata
@@ -22,6 +23,7 @@ from voicegw.api.openai.azure import azure_routes
 from voicegw.api.openai.models import model_routes
 from voicegw.api.openai.speech import speech_routes
 from voicegw.api.openai.voices import voice_routes
+from voicegw.audio.decode import Decoder
 from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
 from voicegw.engine.router import Router
@@ -38,9 +40,11 @@ _PREFIXES = ("/v1", "", "/openai/v1", "/openai")
 def create_app(settings: Settings) -> FastAPI:
     """Make the application; its lifespan starts the models and ends them.
 
-    ``app.state`` holds ``engine``, ``traffic`` and ``router`` for the server that runs it.
+    ``app.state`` holds ``engine``, ``traffic`` and ``router`` for the server that runs it, and ``decoder``, which makes
+    audio of uploads.
     """
     engine, router = _engine(settings)
+    decoder = Decoder(settings.limits.decode_spec(), settings.limits.decode_engine(), settings.limits.decoded_s)
     traffic = Traffic()
     threads = encoding_threads()
     service = SpeechService(router, _policy(settings), threads)
@@ -49,9 +53,10 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
         try:
             await engine.start()
+            await decoder.start()
             yield
         finally:
-            await engine.close()
+            await asyncio.gather(engine.close(), decoder.close())
             threads.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(
@@ -64,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.engine, app.state.traffic, app.state.router = engine, traffic, router
+    app.state.decoder = decoder
     errors.install(app)
     _add_layers(app, settings, traffic)
     _add_routes(app, settings, service)
