@@ -18,13 +18,14 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
+import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from voicegw.backend import AudioChunk, DecodeDone, DecodeEvent, DecodeOptions, InvalidRequest
 from voicegw.decoder.formats import MAX_RATE, MIN_RATE, MIN_S, RawFormat, refused
-from voicegw.decoder.recording import Recording
+from voicegw.decoder.recording import Clock, Recording
 from voicegw.decoder.sound import Converter, is_finite
 
 STEP_S: Final = 0.02
@@ -52,8 +53,8 @@ class _Order:
     def opened(self) -> Recording:
         return Recording(self.data, self.raw)
 
-    def check(self, seconds: float) -> None:
-        if seconds > self.max_s:
+    def check(self, clock: Clock) -> None:
+        if clock.seconds > self.max_s:
             raise refused(f"The file holds more than the {self.max_s:g} s of audio that are taken.", "audio_too_long")
 
 
@@ -91,37 +92,40 @@ def passes(data: BytesIO, options: DecodeOptions) -> Generator[DecodeEvent | Non
         yield from _sound(order)
     except MemoryError:
         raise refused("Decoding the file takes more memory than an upload may take.") from None
+    except av.FFmpegError as error:
+        raise refused(f"The file's audio cannot be decoded ({error.strerror}).") from None
     yield done
 
 
 def _weigh(order: _Order) -> Iterator[None]:
-    seconds, pace = 0.0, _Pace()
+    clock, pace = Clock(), _Pace()
     with order.opened() as recording:
         for packet in recording.packets():
-            seconds += recording.seconds_in(packet)
+            recording.weigh(packet, clock)
             if pace.due():
-                order.check(seconds)
+                order.check(clock)
                 yield None
                 pace.begin()
-    order.check(seconds)
+    order.check(clock)
 
 
 def _count(order: _Order) -> Generator[None, None, DecodeDone]:
     """Decode without keeping anything, and give what the upload turned out to be."""
-    seconds, first, pace = 0.0, None, _Pace()
+    clock, first, pace = Clock(), None, _Pace()
     with order.opened() as recording:
         for frame in recording.frames():
             if frame is None:
                 if pace.due():
-                    order.check(seconds)
+                    order.check(clock)
                     yield None
                     pace.begin()
                 continue
             first = first or (frame.sample_rate, frame.layout.nb_channels)
-            seconds += frame.samples / frame.sample_rate
+            clock.add(frame.samples, frame.sample_rate)
             if not is_finite(frame):
                 raise refused("The audio holds samples that are no numbers (NaN or infinity).")
-        order.check(seconds)
+        order.check(clock)
+        seconds = clock.seconds
         _check_whole(recording, seconds)
     if first is None or seconds < MIN_S:
         raise refused(f"Audio file is too short. Minimum audio length is {MIN_S} seconds.", "audio_too_short")
