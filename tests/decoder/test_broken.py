@@ -95,8 +95,13 @@ def test_a_wav_of_4_gb_without_audio() -> None:
 @pytest.mark.parametrize("name", [b"fmt ", b"LIST", b"bext", b"junk"])
 def test_a_wav_whose_header_is_4_gb_long(name: bytes) -> None:
     head = struct.pack("<4sI", name, 0xFFFFFFF0) + b"INFOISFT"
-    error = refusal(WAV[:12] + head + WAV[12:] if name == b"fmt " else wav(SOUND, 16_000, before=head))
-    assert error.code in ("audio_undecodable", "audio_too_short", "invalid_file_format")
+    data = WAV[:12] + head + WAV[12:] if name == b"fmt " else wav(SOUND, 16_000, before=head)
+    for broken in (data, WAV + head) if name == b"LIST" else (data,):
+        assert refusal(broken).message == "The file is damaged or cut off: its header is longer than all of it."
+
+
+def test_what_follows_the_samples_may_look_like_a_chunk_that_is_too_long() -> None:
+    assert decoded(WAV + b"junk\xff\xff\xff\xff")[0].tolist() == SOUND.tolist()
 
 
 def test_chunks_before_and_after_the_audio_are_passed_over() -> None:
@@ -147,9 +152,9 @@ def test_what_holds_nothing_but_scratches_is_refused() -> None:
 
 
 def test_an_endless_row_of_scratches_ends() -> None:
-    """Every byte of garbage is a packet of its own in AMR; a million of them would take a minute."""
+    """Every byte of garbage is a packet of its own in AMR; a megabyte would take a minute."""
     whole = FORMATS["amr"].make(1.0)
-    assert decoded(whole + b"\xff" * 1_000_000, max_s=1e6)[1].duration_s == decoded(whole)[1].duration_s
+    assert decoded(whole + b"\xff" * 50_000, max_s=1e6)[1].duration_s == decoded(whole)[1].duration_s
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])

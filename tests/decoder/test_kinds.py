@@ -25,6 +25,15 @@ def test_a_kind_of_file(name: str) -> None:
     assert level(middle) == pytest.approx(PEAK, rel=0.2 if name == "amr" else 0.05)
 
 
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("seconds", [0.3, 1.0])
+def test_a_kind_of_file_is_not_taken_for_longer_than_it_is(name: str, seconds: float) -> None:
+    """The last packet of an Ogg Vorbis once said that it held a day."""
+    data = FORMATS[name].make(seconds)
+    _, done = decoded(data)
+    assert decoded(data, max_s=done.duration_s + 0.001)[1] == done
+
+
 def test_every_name_that_is_promised_is_tried() -> None:
     tried = {word for name in FORMATS for word in name.replace(",", " ").split()}
     assert set(NAMES) - {"oga"} <= tried  # an .oga is an .ogg

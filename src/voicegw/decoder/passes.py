@@ -31,6 +31,9 @@ from voicegw.decoder.sound import Converter, is_finite
 STEP_S: Final = 0.02
 """Seconds of work between two looks at whether anybody still waits for it."""
 
+ROUGH_S: Final = 1.0
+"""Seconds more than there are that packets may say: what an encoder puts in front is taken off by the decoder."""
+
 DAMAGE: Final = 0.1
 """Share of an upload's audio that may be impossible to decode."""
 
@@ -53,8 +56,8 @@ class _Order:
     def opened(self) -> Recording:
         return Recording(self.data, self.raw)
 
-    def check(self, clock: Clock) -> None:
-        if clock.seconds > self.max_s:
+    def check(self, seconds: float) -> None:
+        if seconds > self.max_s:
             raise refused(f"The file holds more than the {self.max_s:g} s of audio that are taken.", "audio_too_long")
 
 
@@ -79,6 +82,7 @@ def passes(data: BytesIO, options: DecodeOptions) -> Generator[DecodeEvent | Non
 
     Raises:
         InvalidRequest: It cannot or must not be decoded; ``param`` is ``file`` and the message says why.
+        MemoryError: There is not enough.
     """
     raw = RawFormat.parse(options.raw_format) if options.raw_format else None
     order = _Order(data, raw, options.sample_rate, options.max_s)
@@ -91,7 +95,7 @@ def passes(data: BytesIO, options: DecodeOptions) -> Generator[DecodeEvent | Non
         done = yield from _count(order)
         yield from _sound(order)
     except MemoryError:
-        raise refused("Decoding the file takes more memory than an upload may take.") from None
+        raise
     except av.FFmpegError as error:
         raise refused(f"The file's audio cannot be decoded ({error.strerror}).") from None
     yield done
@@ -103,10 +107,10 @@ def _weigh(order: _Order) -> Iterator[None]:
         for packet in recording.packets():
             recording.weigh(packet, clock)
             if pace.due():
-                order.check(clock)
+                order.check(clock.seconds - ROUGH_S)
                 yield None
                 pace.begin()
-    order.check(clock)
+    order.check(clock.seconds - ROUGH_S)
 
 
 def _count(order: _Order) -> Generator[None, None, DecodeDone]:
@@ -116,7 +120,7 @@ def _count(order: _Order) -> Generator[None, None, DecodeDone]:
         for frame in recording.frames():
             if frame is None:
                 if pace.due():
-                    order.check(clock)
+                    order.check(clock.seconds)
                     yield None
                     pace.begin()
                 continue
@@ -124,8 +128,8 @@ def _count(order: _Order) -> Generator[None, None, DecodeDone]:
             clock.add(frame.samples, frame.sample_rate)
             if not is_finite(frame):
                 raise refused("The audio holds samples that are no numbers (NaN or infinity).")
-        order.check(clock)
         seconds = clock.seconds
+        order.check(seconds)
         _check_whole(recording, seconds)
     if first is None or seconds < MIN_S:
         raise refused(f"Audio file is too short. Minimum audio length is {MIN_S} seconds.", "audio_too_short")

@@ -25,6 +25,9 @@ from voicegw.decoder.formats import CODECS, CONTAINERS, RawFormat, check_sound, 
 UNKNOWN_SIZE: Final = 0x7FFF0000
 """Sizes from here on stand in headers of WAV files that were written to a pipe: 0x7FFFFFFF, 0xFFFFFFFF and the like."""
 
+BELIEVED_S: Final = 2
+"""Seconds that a packet may say it holds: FFmpeg 8 takes the last one of a Vorbis stream, which is short, for a day."""
+
 IN_VAIN: Final = 1000
 """Packets in a row that cannot be decoded, after which nothing more is expected."""
 
@@ -92,9 +95,9 @@ class Recording:
         self._container.close()
 
     def weigh(self, packet: Packet[AudioStream], clock: Clock) -> None:
-        """Add what a packet says it holds, which may be nothing."""
+        """Add what a packet says it holds, which may be nothing, unless that is more than :data:`BELIEVED_S`."""
         unit = self._stream.time_base
-        if unit and packet.duration:
+        if unit and packet.duration and 0 < packet.duration * unit <= BELIEVED_S:
             clock.add(packet.duration * unit.numerator, unit.denominator)
 
     def packets(self) -> Iterator[Packet[AudioStream]]:
@@ -159,7 +162,7 @@ def _opened(data: BytesIO, raw: RawFormat | None) -> InputContainer:
     if raw is not None:
         layout = {"sample_rate": str(raw.rate), "ch_layout": f"{raw.channels}c"}
         options = {**_FENCE, "format_whitelist": raw.name, **layout}
-    _check_lists(data)
+    _check_header(data)
     try:
         return av.open(data, "r", format=raw.name if raw else None, options=options, metadata_errors="replace")
     except MemoryError:
@@ -200,11 +203,16 @@ def _wav_end(data: BytesIO) -> int:
     return 0
 
 
-def _check_lists(data: BytesIO) -> None:
-    """Refuse a WAV with a list that goes on behind the end: FFmpeg 8 looks for its entries there, for seconds."""
+def _check_header(data: BytesIO) -> None:
+    """Refuse a WAV with a chunk that goes on behind the end of the file, but for the samples.
+
+    FFmpeg 8 takes memory for what it says, or looks there for the entries of a list, for seconds.
+    """
+    heard = False
     for name, at, size in _chunks(data):
-        if name == b"LIST" and at + size > data.getbuffer().nbytes:
-            raise refused("The file is damaged or cut off: it has a list of tags that is longer than all of it.")
+        heard = heard or name == b"data"
+        if at + size > data.getbuffer().nbytes and (name == b"LIST" or not heard):
+            raise refused("The file is damaged or cut off: its header is longer than all of it.")
 
 
 def _missing(end: int, data: BytesIO) -> float:
