@@ -51,8 +51,8 @@ class Server:
         return Target.of(self.url)
 
     def workers(self) -> list[psutil.Process]:
-        """List the worker processes that run now."""
-        return psutil.Process(self.process.pid).children(recursive=True)
+        """List the worker processes of models that run now; those that decode uploads are none."""
+        return [each for each in psutil.Process(self.process.pid).children() if each.cmdline()[-1:] != ["decode"]]
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send the gateway a signal."""
