@@ -52,7 +52,11 @@ class Server:
 
     def workers(self) -> list[psutil.Process]:
         """List the worker processes of models that run now; those that decode uploads are none."""
-        return [each for each in psutil.Process(self.process.pid).children() if each.cmdline()[-1:] != ["decode"]]
+        return [each for each in self.children() if each.cmdline()[-1:] != ["decode"]]
+
+    def children(self) -> list[psutil.Process]:
+        """List all processes that the gateway has below it now."""
+        return psutil.Process(self.process.pid).children(recursive=True)
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:
         """Send the gateway a signal."""
