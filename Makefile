@@ -42,5 +42,5 @@ lock: install-all # after a change of dependencies: the lock, and the constraint
 	grep -v '^-e ' .venv/exported > config/constraints.txt
 
 clean:
-	rm -rf .venv .coverage .coverage.* build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv tests/node/node_modules .coverage .coverage.* build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
