@@ -81,7 +81,7 @@ export const scenarios = {
     const refused = await failure(speak(fetch, 0));
     const { made, noting } = attempts();
     noting.hook = async (count) => count === 1 && busy.abort();
-    const { audio } = await speak(noting, 2);
+    const { audio } = await speak(noting, 5);
     return { refused, statuses: made.map((each) => each.status), size: audio.uint8Array.length, first: first.status };
   },
 
