@@ -62,7 +62,7 @@ def test_no_host_and_no_machine_is_named(path: str) -> None:
         assert trace not in text.replace("http://127.0.0.1", ""), f"{trace} in {path}"
 
 
-def test_the_clients_for_node_are_locked_exactly_and_from_no_registry() -> None:
+def test_the_clients_for_node_are_locked_exactly_and_name_no_host() -> None:
     lock = json.loads((ROOT / "tests/node/package-lock.json").read_text("utf-8"))["packages"]
     asked = json.loads((ROOT / "tests/node/package.json").read_text("utf-8"))["dependencies"]
     assert lock.pop("")["dependencies"] == asked
