@@ -90,13 +90,14 @@ def _add_routes(app: FastAPI, settings: Settings, service: SpeechService) -> Non
     app.include_router(docs_routes(app.title))
     key = [Depends(HTTPBearer(auto_error=False, scheme_name="API key"))] if settings.server.api_keys else []
     listing = [] if settings.server.public_discovery else key
+    versioned = (
+        (speech_routes(service), key),
+        (model_routes(router, settings.limits.input_chars), listing),
+        (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
+    )
     for prefix in _PREFIXES:
         shown = prefix == _PREFIXES[0]
-        for routes, needed in (
-            (speech_routes(service), key),
-            (model_routes(router, settings.limits.input_chars), listing),
-            (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
-        ):
+        for routes, needed in versioned:
             app.include_router(routes, prefix=prefix, include_in_schema=shown, dependencies=needed)
     app.include_router(azure_routes(service), include_in_schema=False)
 
