@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from voicegw.backend import ModelInfo, SpeechEvent, Utterance, Voice
 from voicegw.engine import codec, wire
@@ -18,7 +18,11 @@ from voicegw.errors import InvalidRequest, VoicegwError, WorkerLost
 
 @dataclass(slots=True)
 class WorkerStatus:
-    """What the worker last said of itself; see the fields of ``status`` frames."""
+    """What the worker last said of itself; see the fields of ``status`` frames.
+
+    ``step_counts`` are the model's steps by how long they took, see :mod:`voicegw.backend.slots.timing`; () where it
+    has made none.
+    """
 
     state: ModelState = ModelState.DECLARED
     progress: float = 0.0
@@ -28,6 +32,20 @@ class WorkerStatus:
     slots: int = 1
     voices: int = 0
     voice_bytes: int = 0
+    step_counts: tuple[int, ...] = ()
+    step_total_s: float = 0.0
+
+
+class StreamWatch(Protocol):
+    """Whoever wants to know how a worker treats one utterance."""
+
+    def admitted(self, waited_s: float) -> None:
+        """Take note that it has a slot, after so many seconds in the worker's queue."""
+        ...
+
+    def spoken(self, took_s: float) -> None:
+        """Take note that all of it is spoken, and of the model's seconds: those spent on waiting to be heard not."""
+        ...
 
 
 class LinkStream:
@@ -38,12 +56,15 @@ class LinkStream:
         finished: Whether its last frame came.
     """
 
-    def __init__(self, link: Link, number: int, voice: Voice | None, window: int) -> None:
+    def __init__(
+        self, link: Link, number: int, voice: Voice | None, window: int, watch: StreamWatch | None = None
+    ) -> None:
         self.started = False
         self.finished = False
         self._link = link
         self._number = number
         self._voice = voice
+        self._watch = watch
         self._upload: asyncio.Task[None] | None = None
         self._events: deque[tuple[SpeechEvent, int] | VoicegwError] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -91,12 +112,16 @@ class LinkStream:
             self._put((event, len(frame[4]) if frame[2] == "audio" else 0))
         elif name == "done":
             self._put((codec.speech_done(frame[2]), 0))
+            if self._watch is not None and "took_s" in frame[2]:
+                self._watch.spoken(float(frame[2]["took_s"]))
             self._end()
         elif name == "error":
             self._put(VoicegwError.from_wire(frame[2]))
             self._end()
         elif name == "start":
             self.started = True
+            if self._watch is not None:
+                self._watch.admitted(float(frame[2]))
         elif name == "need_voice" and self._upload is None:
             self._upload = asyncio.get_running_loop().create_task(self._send_voice())
 
@@ -173,17 +198,25 @@ class Link:
         return len(self._streams)
 
     @property
+    def running(self) -> int:
+        """Those of them that have a slot."""
+        return sum(stream.started for stream in self._streams.values())
+
+    @property
     def load(self) -> int:
         """Utterances that the worker runs or queues: this gateway's, and those of others when it last spoke of them."""
         return len(self._streams) + self._others
 
-    def synthesize(self, utterance: Utterance, voice: Voice | None, window: int) -> LinkStream:
+    def synthesize(
+        self, utterance: Utterance, voice: Voice | None, window: int, watch: StreamWatch | None = None
+    ) -> LinkStream:
         """Open a stream of speech.
 
         Args:
             utterance: What to speak.
             voice: Whose samples are sent if the worker asks for them.
             window: Bytes of audio that may wait here for the listener.
+            watch: Is told how it fares.
 
         Raises:
             WorkerLost: The connection is over.
@@ -192,7 +225,7 @@ class Link:
         if not self.connection.connected:
             raise WorkerLost("the worker is gone")
         number = next(self._numbers)
-        stream = LinkStream(self, number, voice, window)
+        stream = LinkStream(self, number, voice, window, watch)
         header = {"utterance": codec.plain(utterance), "voice_key": voice.key if voice else None}
         try:
             self.send("open", number, "synthesize", header, window)

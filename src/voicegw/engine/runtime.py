@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicegw.backend import BackendFailed, InvalidRequest, ModelInfo, SpeechBackend, SpeechDone, Utterance, Voice
+from voicegw.backend.slots import process_times
 from voicegw.engine import codec
 from voicegw.engine.admission import Admission
 from voicegw.engine.spec import EngineLimits, ModelState
@@ -127,6 +128,7 @@ class Runtime:
 
     def status(self) -> dict[str, Any]:
         """Give the state and the load, as in ``status``, ``hello`` and ``pong`` frames."""
+        steps = process_times()
         return {
             "state": self.state.value,
             "progress": self.progress,
@@ -136,6 +138,8 @@ class Runtime:
             "slots": self.admission.slots,
             "voices": len(self.voices) if self.voices else 0,
             "voice_bytes": self.voices.nbytes if self.voices else 0,
+            "step_counts": steps.counts if steps.total_s else [],
+            "step_total_s": steps.total_s,
         }
 
     def hello(self) -> dict[str, Any]:
@@ -327,7 +331,8 @@ class WorkerStream:
                     self._send("event", *tail)
         if done is None:
             raise BackendFailed("the model ended without SpeechDone")
-        self._send("done", codec.plain(done))
+        took_s = time.monotonic() - started - self._credit.waited_s
+        self._send("done", {**codec.plain(done), "took_s": took_s})
 
 
 class GatewaySession:
