@@ -149,17 +149,17 @@ async def test_a_replaced_worker_is_counted_and_an_unloaded_one_is_not() -> None
     async with one_model(idle_unload_s=0.2, preload=False, ready=False) as pool:
         (worker,) = pool.workers
         await speak(pool, say())
-        assert (worker.ready, worker.restarts) == (True, 0)
+        assert (worker.serving, worker.restarts) == (worker.link, 0)
         await until(lambda: worker.state is ModelState.UNLOADED)
-        assert (worker.ready, worker.restarts) == (False, 0)
+        assert (worker.serving, worker.restarts) == (None, 0)
         await speak(pool, say())
         assert worker.restarts == 0
     async with one_model() as pool:
         (worker,) = pool.workers
         for restarts in (1, 2):
             children()[0].kill()
-            await until(lambda: not worker.ready)
-            await until(lambda count=restarts: worker.restarts == count and worker.ready)  # type: ignore[misc]
+            await until(lambda: worker.serving is None)
+            await until(lambda count=restarts: worker.restarts == count and worker.serving)  # type: ignore[misc]
 
 
 async def test_a_worker_without_slots_to_step_tells_of_no_steps() -> None:

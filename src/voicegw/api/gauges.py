@@ -41,7 +41,7 @@ class Gauges(Collector):
             labels = (pool.model_id, pool.spec.backend)
             depth.add_metric(labels, pool.waiting)
             used.add_metric(labels, pool.running)
-            slots.add_metric(labels, sum(worker.status.slots for worker in pool.workers if worker.ready))
+            slots.add_metric(labels, sum(worker.status.slots for worker in pool.workers if worker.serving))
         yield from (depth, used, slots)
         yield from self._workers()
 
@@ -54,7 +54,7 @@ class Gauges(Collector):
         for pool in self._pools.values():
             for worker in pool.workers:
                 labels = (pool.model_id, pool.spec.backend, worker.name)
-                ready.add_metric(labels, worker.ready)
+                ready.add_metric(labels, worker.serving is not None)
                 restarts.add_metric(labels, worker.restarts)
                 counts = worker.status.step_counts
                 if len(counts) == len(STEP_BUCKETS_S) + 1:

@@ -111,19 +111,25 @@ class LinkStream:
             event = codec.speech_event(frame[2], frame[3:])
             self._put((event, len(frame[4]) if frame[2] == "audio" else 0))
         elif name == "done":
-            self._put((codec.speech_done(frame[2]), 0))
-            if self._watch is not None and "took_s" in frame[2]:
-                self._watch.spoken(float(frame[2]["took_s"]))
-            self._end()
+            self._done(frame[2])
         elif name == "error":
             self._put(VoicegwError.from_wire(frame[2]))
             self._end()
         elif name == "start":
-            self.started = True
-            if self._watch is not None:
-                self._watch.admitted(float(frame[2]))
+            self._begun(frame[2])
         elif name == "need_voice" and self._upload is None:
             self._upload = asyncio.get_running_loop().create_task(self._send_voice())
+
+    def _begun(self, waited_s: Any) -> None:
+        self.started = True
+        if self._watch is not None:
+            self._watch.admitted(float(waited_s))
+
+    def _done(self, fields: Mapping[str, Any]) -> None:
+        self._put((codec.speech_done(fields), 0))
+        if self._watch is not None and "took_s" in fields:
+            self._watch.spoken(float(fields["took_s"]))
+        self._end()
 
     def _put(self, item: tuple[SpeechEvent, int] | VoicegwError) -> None:
         self._events.append(item)

@@ -108,9 +108,10 @@ class Worker:
         return self.link.status if self.link is not None else WorkerStatus()
 
     @property
-    def ready(self) -> bool:
-        """Whether it can serve at this moment."""
-        return self.state is ModelState.READY and self.link is not None and self.link.connection.connected
+    def serving(self) -> Link | None:
+        """The link, if it can serve at this moment."""
+        connected = self.link is not None and self.link.connection.connected
+        return self.link if connected and self.state is ModelState.READY else None
 
     def wake(self) -> None:
         """Ask for the model to be loaded, if it is not."""

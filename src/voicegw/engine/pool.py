@@ -216,7 +216,7 @@ class ModelPool:
         while True:
             if self._closed:
                 raise self._unavailable()
-            ready = {worker.name: worker.link for worker in self._workers if worker.ready and worker.link is not None}
+            ready = {worker.name: link for worker in self._workers if (link := worker.serving) is not None}
             link = self._best(ready, voice) if ready else None
             if link is None or link.load >= link.status.slots:
                 for worker in self._workers:
