@@ -17,6 +17,9 @@ from tests.support.gateway import WAIT_S, listening
 from voicegw import errors as families
 from voicegw.api.boundary import Boundary
 from voicegw.api.errors import error_response, install
+from voicegw.api.exchange import Exchanges
+from voicegw.api.metrics import Metrics
+from voicegw.api.templates import Templates
 from voicegw.errors import (
     BackendFailed,
     Cancelled,
@@ -111,7 +114,7 @@ def fragile() -> FastAPI:
     """Make an application whose routes fail in all ways."""
     app = FastAPI()
     install(app)
-    app.add_middleware(Boundary)
+    app.add_middleware(Boundary, exchanges=Exchanges(Templates(), Metrics({})))
 
     @app.get("/unexpected")
     async def unexpected() -> Response:
