@@ -26,8 +26,11 @@ from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
 from voicegw.engine.router import Router
 from voicegw.engine.supervisor import Engine
+from voicegw.services.lexicon import LexiconFile
+from voicegw.services.results import Results
 from voicegw.services.speech import SpeechPolicy, SpeechService
-from voicegw.settings import Settings
+from voicegw.settings import Limits, Settings
+from voicegw.settings_load import SettingsError
 
 log = structlog.get_logger("voicegw.app")
 
@@ -39,11 +42,15 @@ def create_app(settings: Settings) -> FastAPI:
     """Make the application; its lifespan starts the models and ends them.
 
     ``app.state`` holds ``engine``, ``traffic`` and ``router`` for the server that runs it.
+
+    Raises:
+        SettingsError: The lexicon cannot be used.
     """
     engine, router = _engine(settings)
     traffic = Traffic()
     threads = encoding_threads()
-    service = SpeechService(router, _policy(settings), threads)
+    lexicon, results = _lexicon(settings), _results(settings.limits)
+    service = SpeechService(router, _policy(settings), threads, lexicon=lexicon, results=results)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
@@ -119,3 +126,14 @@ def _policy(settings: Settings) -> SpeechPolicy:
         input_chars=settings.limits.input_chars,
         first_audio_s=settings.limits.first_audio_s,
     )
+
+
+def _lexicon(settings: Settings) -> LexiconFile | None:
+    try:
+        return LexiconFile(settings.lexicon) if settings.lexicon else None
+    except ValueError as error:
+        raise SettingsError(f"lexicon: {error}") from None
+
+
+def _results(limits: Limits) -> Results | None:
+    return Results(limits.result_cache_bytes, limits.result_cache_s) if limits.result_cache_s else None

@@ -17,9 +17,8 @@ from voicegw.audio.format import FORMATS, PCM, AudioFormat
 from voicegw.audio.offloop import encoding_threads
 from voicegw.audio.pipeline import AudioPipeline
 from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, WordTiming
-from voicegw.services.speaking import SpeechPart
 from voicegw.services.speech import SpeechPolicy, SpeechRequest, SpeechService
-from voicegw.services.words import TimedWord, WordTrack, words_of
+from voicegw.services.words import SpeechPart, TimedWord, WordTrack, words_of
 from voicegw.text.segment import Segment
 
 THREADS = encoding_threads(1)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TypeAlias
 
+from voicegw.backend import Mark
 from voicegw.text.segment import Segment, segment
 from voicegw.text.stages import Prepared
 
@@ -35,6 +38,22 @@ def lines(prepared: Prepared, *, max_chars: int, first_chars: int | None = None)
             yield replace(part, start=start + part.start, end=start + part.end)
         if pause is not None:
             yield pause
+
+
+def pronunciations(prepared: Prepared) -> tuple[Mark, ...]:
+    """Give the marks that tell how words are said, in order of their places in the whole text."""
+    return tuple(mark for mark in prepared.marks if mark.kind == "ipa")
+
+
+def marks_of(part: Segment, marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """Give those of the marks that lie in a segment, in positions of its own text.
+
+    One that reaches beyond it is left out: half a word has no pronunciation. ``marks`` do not overlap.
+    """
+    first = bisect_left(marks, part.start, key=lambda mark: mark.start)
+    following = (marks[index] for index in range(first, len(marks)))
+    inside = takewhile(lambda mark: mark.end <= part.start + len(part.text), following)
+    return tuple(replace(mark, start=mark.start - part.start, end=mark.end - part.start) for mark in inside)
 
 
 def written(prepared: Prepared, source: str, start: int, end: int) -> str:

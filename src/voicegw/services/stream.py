@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
+from voicegw.backend import AudioChunk, Mark, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
 from voicegw.errors import TextTooLong
-from voicegw.services.script import Line, Pause
+from voicegw.services.script import Line, Pause, marks_of
 from voicegw.services.words import WordTrack
 from voicegw.text.segment import Segment, split_to_fit
 
@@ -131,6 +131,7 @@ class SpokenStream:
         within_s: Seconds that an utterance may wait for its start once there has been audio.
         ahead_s: Seconds of audio that may wait for the reader.
         words: Where the times of words are noted, if they are wanted.
+        marks: How words of the whole text are said, in order and none over another; each utterance gets its own.
 
     Attributes:
         ahead: What is made and not read yet.
@@ -150,8 +151,10 @@ class SpokenStream:
         within_s: float,
         ahead_s: float,
         words: WordTrack | None = None,
+        marks: Sequence[Mark] = (),
     ) -> None:
         self.words = words
+        self._marks = marks
         self._pool = pool
         self._heard_rate = heard_rate
         self._next = utterance
@@ -175,6 +178,11 @@ class SpokenStream:
     def complete(self) -> bool:
         """Whether everything is spoken, and only has to be read."""
         return self.ahead.ended
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything is spoken, and nothing went wrong."""
+        return self._task.done() and not self._task.cancelled() and self._task.exception() is None
 
     async def aclose(self) -> None:
         """Stop the work, wherever it is, and wait until it has; safe to call again."""
@@ -215,7 +223,8 @@ class SpokenStream:
     async def _speak(self, part: Segment) -> None:
         begun = self._begun is not None
         meta = replace(self._next.meta, start_within_s=self._start_within_s(), begun=begun)
-        utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s())
+        marks = marks_of(part, self._marks)
+        utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s(), marks=marks)
         seam = True
         if self.words:
             self.words.begin(part, self.made + self._owed)

@@ -36,6 +36,10 @@ class TimedWord:
     source: TimingSource
 
 
+SpeechPart: TypeAlias = bytes | tuple[TimedWord, ...]
+"""The next bytes of a stream, or words whose last sample is in the bytes before or in the next ones."""
+
+
 class _Known(NamedTuple):
     """A word on the model's clock, in samples of the whole stream; characters count in the text that is spoken."""
 
