@@ -26,11 +26,10 @@ from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
 from voicegw.engine.router import Router
 from voicegw.engine.supervisor import Engine
-from voicegw.services.lexicon import LexiconFile
 from voicegw.services.results import Results
 from voicegw.services.speech import SpeechPolicy, SpeechService
 from voicegw.settings import Limits, Settings
-from voicegw.settings_load import SettingsError
+from voicegw.settings_load import lexicon_of
 
 log = structlog.get_logger("voicegw.app")
 
@@ -49,7 +48,7 @@ def create_app(settings: Settings) -> FastAPI:
     engine, router = _engine(settings)
     traffic = Traffic()
     threads = encoding_threads()
-    lexicon, results = _lexicon(settings), _results(settings.limits)
+    lexicon, results = lexicon_of(settings), _results(settings.limits)
     service = SpeechService(router, _policy(settings), threads, lexicon=lexicon, results=results)
 
     @asynccontextmanager
@@ -126,13 +125,6 @@ def _policy(settings: Settings) -> SpeechPolicy:
         input_chars=settings.limits.input_chars,
         first_audio_s=settings.limits.first_audio_s,
     )
-
-
-def _lexicon(settings: Settings) -> LexiconFile | None:
-    try:
-        return LexiconFile(settings.lexicon) if settings.lexicon else None
-    except ValueError as error:
-        raise SettingsError(f"lexicon: {error}") from None
 
 
 def _results(limits: Limits) -> Results | None:

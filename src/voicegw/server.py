@@ -201,8 +201,8 @@ def run(settings: Settings, announce: Callable[[str], None]) -> int:
 
     Raises:
         CannotListen: The address or the certificate cannot be used.
+        SettingsError: Another file that the settings name cannot be used.
     """
-    sockets = bind(settings.server.host, settings.server.port)
     logs.configure(settings.logging.level, settings.logging.format)
     from voicegw.app import create_app
 
@@ -222,6 +222,7 @@ def run(settings: Settings, announce: Callable[[str], None]) -> int:
         config.load()
     except (ssl.SSLError, OSError) as error:
         raise CannotListen(f"server.tls_cert and server.tls_key cannot be used: {error}") from None
+    sockets = bind(settings.server.host, settings.server.port)
     url = url_of(settings.server, sockets)
 
     async def serve() -> bool:

@@ -13,6 +13,7 @@ import typer
 if TYPE_CHECKING:
     from voicegw.engine.router import Router
     from voicegw.engine.spec import ModelSpec
+    from voicegw.services.lexicon import LexiconFile
     from voicegw.settings import Settings
     from voicegw.settings_load import Loaded
 
@@ -41,6 +42,16 @@ def settings_from(config: Path | None, overrides: Mapping[str, Any] | None = Non
 
     try:
         return load(config, overrides)
+    except SettingsError as error:
+        raise Refused(*error.problems, status=2) from None
+
+
+def lexicon_from(settings: Settings) -> LexiconFile | None:
+    """Read the lexicon, if there is one; what is wrong with it is refused with exit status 2."""
+    from voicegw.settings_load import SettingsError, lexicon_of
+
+    try:
+        return lexicon_of(settings)
     except SettingsError as error:
         raise Refused(*error.problems, status=2) from None
 

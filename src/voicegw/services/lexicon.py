@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import structlog
 
@@ -17,6 +17,10 @@ _LOOK_S = 1.0
 """Seconds between two looks at the file: a request pays for one, some microseconds."""
 
 _log = structlog.get_logger("voicegw.lexicon")
+
+
+_Stamp: TypeAlias = tuple[int, int, int] | None
+"""By which a change is seen: time, size and number of the file; None where there is none."""
 
 
 class Edition(NamedTuple):
@@ -51,14 +55,14 @@ class LexiconFile:
         """
         if self._clock() >= self._look_at:
             self._look_at = self._clock() + _LOOK_S
-            stamp, known = self._stamped(), self._stamp
-            if stamp != known:
-                self._stamp = stamp
-                await asyncio.get_running_loop().run_in_executor(threads, self._read_again)
+            stamp = self._stamped()
+            if stamp != self._stamp:
+                await asyncio.get_running_loop().run_in_executor(threads, self._read_again, stamp)
         return self._edition
 
-    def _read_again(self) -> None:
-        """Take what the file holds; in a thread, so that it comes to its end though who waits for it is cancelled."""
+    def _read_again(self, stamp: _Stamp) -> None:
+        """Take what the file holds, in a thread; where who waits is cancelled before it begins, the next one comes."""
+        self._stamp = stamp
         try:
             self._edition = Edition(self._read(), self._edition.number + 1)
         except ValueError as error:
@@ -72,7 +76,7 @@ class LexiconFile:
         except OSError as error:
             raise ValueError(f"The lexicon {self._path} cannot be read: {error.strerror}.") from error
 
-    def _stamped(self) -> tuple[int, int, int] | None:
+    def _stamped(self) -> _Stamp:
         try:
             found = self._path.stat()
         except OSError:

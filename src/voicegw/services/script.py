@@ -64,6 +64,17 @@ def written(prepared: Prepared, source: str, start: int, end: int) -> str:
     return source[at:stop]
 
 
+def together(prepared: Prepared, at: int) -> int:
+    """Give where the words end that stand together for something the caller wrote, by the place of one character.
+
+    Marks behind the last of them are left out, for nobody hears them.
+    """
+    end = prepared.text.unit_end(at)
+    while end > at + 1 and not prepared.text.text[end - 1].isalnum():
+        end -= 1
+    return end
+
+
 def _stretches(prepared: Prepared) -> Iterator[tuple[int, int, Pause | None]]:
     """Give where the text begins and ends before each pause, and after the last."""
     begin = 0

@@ -20,7 +20,7 @@ from voicegw.services.parameters import chosen, refuse_ignored
 from voicegw.services.replay import Replay
 from voicegw.services.request import SpeechPolicy, SpeechRequest
 from voicegw.services.results import Result, Results, result_key
-from voicegw.services.script import lines, pronunciations, written
+from voicegw.services.script import lines, pronunciations, together, written
 from voicegw.services.speaking import LiveSpeech, Speech
 from voicegw.services.stream import SpeechPool, SpokenStream
 from voicegw.services.words import WordTrack
@@ -133,7 +133,7 @@ class SpeechService:
             first_by=first_by,
             within_s=self._policy.first_audio_s,
             ahead_s=self._policy.ahead_s,
-            words=WordTrack(partial(written, prepared, request.text)) if request.words else None,
+            words=_track(prepared, request.text) if request.words else None,
             marks=marks,
         )
         try:
@@ -209,6 +209,10 @@ def _utterance(request: SpeechRequest, casting: Cast, parameters: Mapping[str, A
     speed = {} if casting.speed is None else {"speed": casting.speed}
     values = {**parameters, **speed}
     return Utterance(meta, "", language=casting.language, voice=casting.voice, parameters=values, words=words)
+
+
+def _track(prepared: Prepared, source: str) -> WordTrack:
+    return WordTrack(partial(written, prepared, source), partial(together, prepared))
 
 
 def _unpronounced(casting: Cast, model_id: str, marks: Sequence[Mark]) -> Cast:
