@@ -159,6 +159,11 @@ def test_durations(text: Any, seconds: float) -> None:
     assert Limits(drain_s=text).drain_s == seconds
 
 
+@pytest.mark.parametrize(("text", "seconds"), [(0, 0), ("0s", 0), ("2m", 120), ("24h", 86_400)])
+def test_durations_that_may_be_nothing(text: Any, seconds: float) -> None:
+    assert Limits(result_cache_s=text).result_cache_s == seconds
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -172,6 +177,11 @@ def test_durations(text: Any, seconds: float) -> None:
         ({"limits": {"queue_per_slot": -1}}, "limits.queue_per_slot: "),
         ({"limits": {"worker_ping_s": 10}}, "limits.worker_hang_s: must be longer than limits.worker_ping_s"),
         ({"limits": {"restart_max_s": 0.01}}, "limits.restart_max_s: must not be shorter"),
+        ({"limits": {"result_cache_s": -1}}, "limits.result_cache_s: Input should be greater than or equal to 0"),
+        ({"limits": {"result_cache_s": "25h"}}, "limits.result_cache_s: Input should be less than or equal to 86400"),
+        ({"limits": {"result_cache_s": "inf"}}, "limits.result_cache_s: Input should be less than"),
+        ({"limits": {"result_cache_bytes": 0}}, "limits.result_cache_bytes: Input should be greater than 0"),
+        ({"lexicon": "nowhere.yaml"}, "lexicon: Value error, there is no file 'nowhere.yaml'"),
         ({"server": {"port": 65536}}, "server.port: "),
         ({"server": {"tls_cert": "nowhere.pem"}}, "server.tls_cert: Value error, there is no file 'nowhere.pem'"),
         ({"models": []}, "models: at least one is needed"),

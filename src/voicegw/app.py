@@ -32,8 +32,10 @@ from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
 from voicegw.engine.router import Router
 from voicegw.engine.supervisor import Engine
+from voicegw.services.results import Results
 from voicegw.services.speech import SpeechPolicy, SpeechService
-from voicegw.settings import Settings
+from voicegw.settings import Limits, Settings
+from voicegw.settings_load import lexicon_of
 
 log = structlog.get_logger("voicegw.app")
 
@@ -50,11 +52,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises:
         CannotTrace: Tracing is on, and OpenTelemetry not installed.
+        SettingsError: The lexicon cannot be used.
     """
     engine, router = _engine(settings)
     traffic = Traffic()
     threads = encoding_threads()
-    service = SpeechService(router, _policy(settings), threads)
+    lexicon, results = lexicon_of(settings), _results(settings.limits)
+    service = SpeechService(router, _policy(settings), threads, lexicon=lexicon, results=results)
     metrics = Metrics({model: pool.spec.backend for model, pool in router.pools.items()})
     metrics.registry.register(Gauges(router.pools, traffic))
     tracing = Tracing(settings.tracing.endpoint, settings.tracing.flush_s) if settings.tracing.enabled else None
@@ -149,3 +153,7 @@ def _policy(settings: Settings) -> SpeechPolicy:
         input_chars=settings.limits.input_chars,
         first_audio_s=settings.limits.first_audio_s,
     )
+
+
+def _results(limits: Limits) -> Results | None:
+    return Results(limits.result_cache_bytes, limits.result_cache_s) if limits.result_cache_s else None

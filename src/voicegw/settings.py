@@ -13,7 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from voicegw.engine.spec import EngineLimits, ModelSpec
-from voicegw.settings_values import Address, Bytes, Count, ExistingFile, Language, Name, Origin, Seconds, Sha256
+from voicegw.settings_values import (
+    Address,
+    Bytes,
+    Count,
+    ExistingFile,
+    Language,
+    Name,
+    Origin,
+    Seconds,
+    SecondsOrNone,
+    Sha256,
+)
 
 OPENAI_SPEECH_NAMES: Final = (
     "tts-1",
@@ -133,6 +144,8 @@ class Limits(_Part):
         restart_max_s: Longest pause between two starts.
         crashes: Crashes within ``crash_window_s`` seconds after which a model rests for ``restart_max_s``.
         crash_window_s: See ``crashes``.
+        result_cache_s: Seconds that an answer is kept for a client that did not get it; 0 = not at all.
+        result_cache_bytes: Size of all answers that are kept so, those being made included.
     """
 
     json_bytes: Bytes = 16 * 2**20
@@ -153,6 +166,8 @@ class Limits(_Part):
     restart_max_s: Seconds = 60.0
     crashes: Count = 5
     crash_window_s: Seconds = 60.0
+    result_cache_s: SecondsOrNone = 60.0
+    result_cache_bytes: Bytes = 64 * 2**20
 
     def engine(self) -> EngineLimits:
         """Give the limits that the engine keeps, as it takes them."""
@@ -199,6 +214,7 @@ class Settings(BaseSettings):
     Attributes:
         aliases: Further names of models: alias to model id.
         voice_aliases: Further names of voices: model id to language (``*`` for any) to alias to voice id.
+        lexicon: File that says how words are said; see :class:`voicegw.text.lexicon.Lexicon`.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="VOICEGW_", env_nested_delimiter="__")
@@ -207,6 +223,7 @@ class Settings(BaseSettings):
     models: tuple[Model, ...] = USUAL_MODELS
     aliases: dict[Name, str] = Field(default_factory=dict)
     voice_aliases: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
+    lexicon: ExistingFile | None = None
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     logging: Logging = Logging()

@@ -84,6 +84,9 @@ Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 """A duration in seconds; text such as ``500ms``, ``30s``, ``10min`` or ``4h`` is taken too."""
 
+SecondsOrNone = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=86_400)]
+"""The same up to a day, and 0 too."""
+
 Count = Annotated[int, Field(gt=0)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]
 Name = Annotated[str, AfterValidator(_well_formed)]

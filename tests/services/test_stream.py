@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.pools import MemoryPool, refuse_over, sound, speak
-from voicegw.backend import AudioChunk, RequestMeta, SpeechDone, SpeechEvent, TextTooLong, Utterance
+from voicegw.backend import AudioChunk, Mark, RequestMeta, SpeechDone, SpeechEvent, TextTooLong, Utterance
 from voicegw.errors import BackendFailed
 from voicegw.services.script import Pause
 from voicegw.services.stream import Ahead, SpokenStream
@@ -103,6 +103,19 @@ async def test_a_text_that_is_too_long_is_split_again_and_spoken_whole() -> None
     pcm = await heard(spoken(pool, "abc", "abcdefghij", "xyz"))
     assert [u.text for u in pool.heard] == ["abc", "abcdefghij", "abcd", "efgh", "ij", "xyz"]
     assert len(pcm) == 240 * 16
+
+
+async def test_marks_go_with_the_words_that_they_are_about() -> None:
+    pool = MemoryPool(refuse_over(8))
+    text, marks = "one two three", (Mark(4, 7, "ipa", "2"), Mark(8, 13, "ipa", "3"))
+    parts = [Segment(text, 0, 13)]
+    meta = Utterance(RequestMeta("r"), "")
+    stream = SpokenStream(
+        pool, 24_000, meta, parts, first_by=time.monotonic() + 30, within_s=30, ahead_s=4, marks=marks
+    )
+    await heard(stream)
+    told = [(u.text, [(u.text[mark.start : mark.end], mark.value) for mark in u.marks]) for u in pool.heard]
+    assert told == [(text, [("two", "2"), ("three", "3")]), ("one two", [("two", "2")]), ("three", [("three", "3")])]
 
 
 async def test_a_wrong_hint_of_what_fits_still_ends() -> None:

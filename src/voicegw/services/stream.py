@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,10 +13,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
+from voicegw.backend import AudioChunk, Mark, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
 from voicegw.engine.link import StreamWatch
 from voicegw.errors import TextTooLong
-from voicegw.services.script import Line, Pause
+from voicegw.services.script import Line, Pause, marks_of
 from voicegw.services.watching import UNWATCHED, SpeechWatch
 from voicegw.services.words import WordTrack
 from voicegw.text.segment import Segment, split_to_fit
@@ -150,6 +150,7 @@ class SpokenStream:
         within_s: Seconds that an utterance may wait for its start once there has been audio.
         ahead_s: Seconds of audio that may wait for the reader.
         words: Where the times of words are noted, if they are wanted.
+        marks: How words of the whole text are said, in order and none over another; each utterance gets its own.
         watch: Is told how it fares.
 
     Attributes:
@@ -173,9 +174,11 @@ class SpokenStream:
         ahead_s: float,
         words: WordTrack | None = None,
         watch: SpeechWatch = UNWATCHED,
+        marks: Sequence[Mark] = (),
     ) -> None:
         self.words = words
         self.watch = watch
+        self._marks = marks
         self._pool = pool
         self.heard_rate = heard_rate
         self._next = utterance
@@ -199,6 +202,11 @@ class SpokenStream:
     def complete(self) -> bool:
         """Whether everything is spoken, and only has to be read."""
         return self.ahead.ended
+
+    @property
+    def whole(self) -> bool:
+        """Whether everything is spoken, and nothing went wrong."""
+        return self._task.done() and not self._task.cancelled() and self._task.exception() is None
 
     async def aclose(self) -> None:
         """Stop the work, wherever it is, and wait until it has; safe to call again."""
@@ -239,7 +247,8 @@ class SpokenStream:
     async def _speak(self, part: Segment) -> None:
         begun = self._begun is not None
         meta = replace(self._next.meta, start_within_s=self._start_within_s(), begun=begun)
-        utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s())
+        marks = marks_of(part, self._marks)
+        utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s(), marks=marks)
         if self.words:
             self.words.begin(part, self.made + self._owed)
         await self._listen(utterance)

@@ -74,6 +74,7 @@ HEADERS: Final = {
     "x-voicegw-voice": "Its voice.",
     "x-voicegw-warning": "What was asked for and is done otherwise.",
     "x-voicegw-ignored": "Parameters that have no effect.",
+    "x-voicegw-cache": "`hit` where this is the answer that the client did not get before.",
     "x-sample-rate": "Of the audio, in Hz.",
 }
 """Of an answer that holds speech, with what each says."""
