@@ -122,7 +122,7 @@ def test_the_table_of_keys_is_complete() -> None:
     assert {row[0].strip("`") for row in table("key")} == keys | top
 
 
-UNITS = {"MiB": 2**20, "GiB": 2**30, "h": 3600, "min": 60, "s": 1}
+UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "h": 3600, "min": 60, "s": 1}
 
 
 def test_the_table_of_keys_names_the_defaults() -> None:
