@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import httptools
@@ -22,6 +23,19 @@ _LINGER_S: Final = 1.0
 _log = structlog.get_logger("voicegw.transport")
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Connections that have nothing under way.
+
+    Attributes:
+        opening: Those that are accepted and not set up: their TLS handshake is under way.
+        waiting: Those that wait for their clients, in the order of time.
+    """
+
+    opening: set[Connection] = field(default_factory=set)
+    waiting: dict[Connection, None] = field(default_factory=dict)
+
+
 class Connection(HttpToolsProtocol):
     """A connection of HTTP/1.1 whose client cannot stall it.
 
@@ -35,8 +49,7 @@ class Connection(HttpToolsProtocol):
         state: Of the server.
         app_state: What the application's start left for its requests.
         limits: What the client may take.
-        waiting: Where the connection notes itself while it owes nobody anything, in the order of time.
-        opened: The loop's time at which it was accepted: a TLS handshake counts.
+        crowd: Where it notes itself while it has nothing under way.
     """
 
     def __init__(
@@ -46,14 +59,14 @@ class Connection(HttpToolsProtocol):
         app_state: dict[str, Any],
         *,
         limits: ConnectionLimits,
-        waiting: dict[Connection, None],
-        opened: float,
+        crowd: Crowd,
     ) -> None:
         super().__init__(config, state, app_state)
         self.timeout_keep_alive = limits.keep_alive_s  # type: ignore[assignment]  # a loop's timers take fractions
         self._limits = limits
-        self._waiting = waiting
-        self._opened = opened
+        self._crowd = crowd
+        self._accepted_at = self.loop.time()  # a TLS handshake takes time too
+        crowd.opening.add(self)
         self._clock: asyncio.TimerHandle | None = None
         self._part: Literal["", "head", "body"] = ""  # of a request, that is being received
         self._loose = 0  # bytes received since the last head, piece of a body or end of one
@@ -66,8 +79,9 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for the first request."""
         super().connection_made(transport)
-        self._waiting[self] = None
-        self._start_clock(self._opened)
+        self._crowd.opening.discard(self)
+        self._crowd.waiting[self] = None
+        self._start_clock(self._accepted_at)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End what is under way: the client is gone."""
@@ -147,7 +161,7 @@ class Connection(HttpToolsProtocol):
             self._refuse(self._late_error)
         elif self._running is None:
             if not self.transport.get_write_buffer_size():
-                self._waiting[self] = None
+                self._crowd.waiting[self] = None
             if self._part:
                 self._unset_keepalive_if_required()
                 self._start_clock(self.loop.time())
@@ -188,7 +202,7 @@ class Connection(HttpToolsProtocol):
     def _settle(self) -> None:
         """Wait for nothing any more."""
         self._stop_clock()
-        self._waiting.pop(self, None)
+        self._crowd.waiting.pop(self, None)
 
     def _overdue(self) -> None:
         if self._part == "head":

@@ -16,7 +16,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from voicegw.errors import Unavailable
-from voicegw.transport.connection import Connection
+from voicegw.transport.connection import Connection, Crowd
 from voicegw.transport.limits import ConnectionLimits
 from voicegw.transport.outflow import Outflow
 from voicegw.transport.refusal import refusal
@@ -61,8 +61,8 @@ class Door:
         self._limits = limits
         self._most = most
         self._loop = asyncio.get_running_loop()
-        self._waiting: dict[Connection, None] = {}
-        self._opening: set[asyncio.Task[None]] = set()
+        self._crowd = Crowd()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._sockets: Sequence[socket.socket] = ()
         self._spare = os.open(os.devnull, os.O_RDONLY)
         self._warned = -_WARN_EVERY_S
@@ -80,7 +80,7 @@ class Door:
         for each in self._sockets:
             self._loop.remove_reader(each)
             each.close()
-        for task in self._opening:
+        for task in self._tasks:
             task.cancel()
         self._give_spare_back()
 
@@ -90,7 +90,7 @@ class Door:
 
     @property
     def _full(self) -> bool:
-        return len(self._state.connections) + len(self._opening) >= self._most
+        return len(self._state.connections) + len(self._crowd.opening) >= self._most
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_AT_ONCE):
@@ -103,22 +103,13 @@ class Door:
             accepted.setblocking(False)
             if self._full and not self._make_room():
                 self._turn_away(accepted)
-            else:
-                task = self._loop.create_task(self._let_in(accepted, self._loop.time()))
-                self._opening.add(task)
-                task.add_done_callback(self._opening.discard)
+                continue
+            made = Connection(self._config, self._state, self._app_state, limits=self._limits, crowd=self._crowd)
+            task = self._loop.create_task(self._let_in(made, accepted))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _let_in(self, accepted: socket.socket, opened: float) -> None:
-        def connection() -> Connection:
-            return Connection(
-                self._config,
-                self._state,
-                self._app_state,
-                limits=self._limits,
-                waiting=self._waiting,
-                opened=opened,
-            )
-
+    async def _let_in(self, made: Connection, accepted: socket.socket) -> None:
         tls: dict[str, Any] = {}
         if self._config.ssl is not None:
             tls = {
@@ -126,12 +117,16 @@ class Door:
                 "ssl_handshake_timeout": self._limits.headers_s,
                 "ssl_shutdown_timeout": self._limits.write_idle_s,
             }
-        with suppress(OSError):  # it went away, or its TLS cannot be talked to
-            await self._loop.connect_accepted_socket(connection, accepted, **tls)
+        try:
+            await self._loop.connect_accepted_socket(lambda: made, accepted, **tls)
+        except OSError:
+            return  # it went away, or its TLS cannot be talked to
+        finally:
+            self._crowd.opening.discard(made)
 
     def _make_room(self) -> bool:
         """Close the connection that has waited longest; tell whether there is one."""
-        longest = next(iter(self._waiting), None)
+        longest = next(iter(self._crowd.waiting), None)
         if longest is not None:
             longest.give_way()
         return longest is not None
@@ -141,8 +136,9 @@ class Door:
         error = Unavailable("Too many connections.", code="too_many_connections", retry_after_s=_RETRY_S)
         with accepted, suppress(OSError):
             if self._config.ssl is None:
-                accepted.recv(2**16)  # what is left unread would make the close a reset, and that the answer unheard
                 accepted.send(refusal(error, {"headers": ()}, self._state.default_headers))
+                accepted.shutdown(socket.SHUT_WR)
+                accepted.recv(2**16)  # what is left unread makes the close a reset, which may overtake the answer
 
     def _drop_one(self, listener: socket.socket) -> None:
         """Close a connection that cannot be accepted for want of a file: it would be offered for ever."""
