@@ -124,13 +124,16 @@ async def test_while_all_are_at_work_there_is_no_handshake(tls: Tls) -> None:
         assert (await busy.answer()).status == 200
 
 
-async def test_handshakes_count_as_connections(tls: Tls) -> None:
-    async with opened(echo, certificate=tls.certificate, most=2) as door, AsyncExitStack() as stack:
-        for _ in range(2):
-            await stack.enter_async_context(peer(door.port))
-        with pytest.raises(ConnectionError):
-            async with peer(door.port, tls.trusting):
-                pass
+async def test_handshakes_count_as_connections_and_make_room(tls: Tls) -> None:
+    async with opened(echo, certificate=tls.certificate, most=3) as door, AsyncExitStack() as stack:
+        stuck = [await stack.enter_async_context(peer(door.port)) for _ in range(5)]
+        for each in stuck[:2]:
+            await each.closed()
+        async with peer(door.port, tls.trusting) as other:
+            await stuck[2].closed()
+            other.send(post({}))
+            assert (await other.answer()).status == 200
+        assert [each.ended for each in stuck[3:]] == [False, False]
 
 
 async def test_a_handshake_under_way_ends_with_the_door(tls: Tls) -> None:

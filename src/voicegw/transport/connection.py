@@ -28,11 +28,11 @@ class Crowd:
     """Connections that have nothing under way.
 
     Attributes:
-        opening: Those that are accepted and not set up: their TLS handshake is under way.
+        opening: Those that are accepted and not set up yet, which takes a TLS handshake, and the task that does it.
         waiting: Those that wait for their clients, in the order of time.
     """
 
-    opening: set[Connection] = field(default_factory=set)
+    opening: dict[Connection, asyncio.Task[None]] = field(default_factory=dict)
     waiting: dict[Connection, None] = field(default_factory=dict)
 
 
@@ -66,7 +66,6 @@ class Connection(HttpToolsProtocol):
         self._limits = limits
         self._crowd = crowd
         self._accepted_at = self.loop.time()  # a TLS handshake takes time too
-        crowd.opening.add(self)
         self._clock: asyncio.TimerHandle | None = None
         self._part: Literal["", "head", "body"] = ""  # of a request, that is being received
         self._loose = 0  # bytes received since the last head, piece of a body or end of one
@@ -79,7 +78,7 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for the first request."""
         super().connection_made(transport)
-        self._crowd.opening.discard(self)
+        self._crowd.opening.pop(self, None)
         self._crowd.waiting[self] = None
         self._start_clock(self._accepted_at)
 

@@ -37,7 +37,7 @@ class Door:
     """Accepts connections, at most so many at a time, and ends those whose clients do not read.
 
     Beyond that number a newcomer takes the place of the connection that has waited longest for its client: an idle
-    one, or one with half a request. Where all have work under way, it is answered 503.
+    one, or one with half a request or handshake. Where all have work under way, it is answered 503.
 
     Args:
         config: Of the server, loaded.
@@ -62,7 +62,6 @@ class Door:
         self._most = most
         self._loop = asyncio.get_running_loop()
         self._crowd = Crowd()
-        self._tasks: set[asyncio.Task[None]] = set()
         self._sockets: Sequence[socket.socket] = ()
         self._spare = os.open(os.devnull, os.O_RDONLY)
         self._warned = -_WARN_EVERY_S
@@ -80,7 +79,7 @@ class Door:
         for each in self._sockets:
             self._loop.remove_reader(each)
             each.close()
-        for task in self._tasks:
+        for task in self._crowd.opening.values():
             task.cancel()
         self._give_spare_back()
 
@@ -94,6 +93,8 @@ class Door:
 
     def _accept(self, listener: socket.socket) -> None:
         for _ in range(_AT_ONCE):
+            if self._full and self._crowd.opening and not self._crowd.waiting and self._config.ssl is None:
+                return  # those will wait when this is called again, and one of them makes room then
             try:
                 accepted, _ = listener.accept()
             except OSError as error:
@@ -103,11 +104,20 @@ class Door:
             accepted.setblocking(False)
             if self._full and not self._make_room():
                 self._turn_away(accepted)
-                continue
-            made = Connection(self._config, self._state, self._app_state, limits=self._limits, crowd=self._crowd)
-            task = self._loop.create_task(self._let_in(made, accepted))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            else:
+                self._open(accepted)
+
+    def _open(self, accepted: socket.socket) -> None:
+        made = Connection(self._config, self._state, self._app_state, limits=self._limits, crowd=self._crowd)
+        task = self._loop.create_task(self._let_in(made, accepted))
+        self._crowd.opening[made] = task
+
+        def settled(task: asyncio.Task[None]) -> None:
+            self._crowd.opening.pop(made, None)
+            if task.cancelled():
+                accepted.close()  # it may not even have begun
+
+        task.add_done_callback(settled)
 
     async def _let_in(self, made: Connection, accepted: socket.socket) -> None:
         tls: dict[str, Any] = {}
@@ -117,19 +127,19 @@ class Door:
                 "ssl_handshake_timeout": self._limits.headers_s,
                 "ssl_shutdown_timeout": self._limits.write_idle_s,
             }
-        try:
+        with suppress(OSError):  # it went away, or its TLS cannot be talked to
             await self._loop.connect_accepted_socket(lambda: made, accepted, **tls)
-        except OSError:
-            return  # it went away, or its TLS cannot be talked to
-        finally:
-            self._crowd.opening.discard(made)
 
     def _make_room(self) -> bool:
-        """Close the connection that has waited longest; tell whether there is one."""
-        longest = next(iter(self._crowd.waiting), None)
-        if longest is not None:
-            longest.give_way()
-        return longest is not None
+        """Close the connection that has waited longest, else that whose handshake has; tell whether there is one."""
+        waiting, opening = self._crowd.waiting, self._crowd.opening
+        if waiting:
+            next(iter(waiting)).give_way()
+        elif opening:
+            opening.pop(next(iter(opening))).cancel()
+        else:
+            return False
+        return True
 
     def _turn_away(self, accepted: socket.socket) -> None:
         self._warn("too many connections", connections=self._most)
