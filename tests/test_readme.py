@@ -132,7 +132,7 @@ def test_the_table_of_metrics_is_complete(server: RunningServer) -> None:
     assert shown == {name for name in names if not name.endswith("_created")}
 
 
-UNITS = {"MiB": 2**20, "GiB": 2**30, "h": 3600, "min": 60, "s": 1}
+UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "h": 3600, "min": 60, "s": 1}
 
 
 def test_the_table_of_keys_names_the_defaults() -> None:

@@ -17,6 +17,9 @@ import uvicorn
 
 from voicegw import logs
 from voicegw.settings import Server, Settings
+from voicegw.transport.descriptors import room_for
+from voicegw.transport.door import Door
+from voicegw.transport.limits import ConnectionLimits
 
 _BACKLOG = 2048
 _POLL_S = 0.02
@@ -59,15 +62,22 @@ class GatewayServer(uvicorn.Server):
     Args:
         config: For uvicorn.
         traffic: The application's count of requests.
+        limits: For every connection.
         drain_s: Seconds that live requests have to finish.
         on_listening: Called once connections are accepted.
     """
 
     def __init__(
-        self, config: uvicorn.Config, traffic: Traffic, drain_s: float, on_listening: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        traffic: Traffic,
+        limits: ConnectionLimits,
+        drain_s: float,
+        on_listening: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._traffic = traffic
+        self._limits = limits
         self._drain_s = drain_s
         self._on_listening = on_listening
         self._deadline: float | None = None
@@ -96,21 +106,25 @@ class GatewayServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and accept connections."""
-        await super().startup(sockets)
+        await super().startup([])
+        room = room_for(self._limits.connections)
+        if room < self._limits.connections:
+            _log.warning("few open files", connections=room, wanted=self._limits.connections, see="ulimit -n")
+        self._door = Door(self.config, self.server_state, self.lifespan.state, self._limits, room)
+        self._door.open(sockets or ())
         self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the connections go, wait until the last byte is out or time is up, then end the workers."""
-        for server in self.servers:
-            server.close()
-        for each in sockets or ():
-            each.close()
+        del sockets
+        self._door.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         if not await self._empty(self._deadline or time.monotonic()):
             self.aborted.set()
             self._drop()
             await self._empty(time.monotonic() + _CUT_OFF_S, in_any_case=True)
+        self._door.end()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await self.lifespan.shutdown()
@@ -227,7 +241,8 @@ def run(settings: Settings, announce: Callable[[str], None]) -> int:
     url = url_of(settings.server, sockets[0].getsockname()[1])
 
     async def serve() -> bool:
-        server = GatewayServer(config, app.state.traffic, settings.limits.drain_s, lambda: announce(url))
+        limits = settings.limits
+        server = GatewayServer(config, app.state.traffic, limits.transport(), limits.drain_s, lambda: announce(url))
         await server.serve(sockets)
         return server.aborted.is_set()
 

@@ -25,6 +25,7 @@ from voicegw.settings_values import (
     SecondsOrNone,
     Sha256,
 )
+from voicegw.transport.limits import ConnectionLimits
 
 OPENAI_SPEECH_NAMES: Final = (
     "tts-1",
@@ -126,6 +127,15 @@ class Limits(_Part):
     """Every limit of the system.
 
     Attributes:
+        connections: Connections at a time, as far as the system's limit of open files allows.
+        headers_s: Seconds within which a connection must bring the whole head of a request; a TLS handshake counts.
+        header_bytes: Size of that head.
+        keep_alive_s: Seconds that a connection may be idle between two requests. Clients should be the first to give
+            one up, for a request may cross with the server's close: httpx and OpenAI's clients in Python do so after 5,
+            Node after 4 or 5, aiohttp after 15, .NET, nginx and AWS's load balancers after 60.
+        body_idle_s: Seconds that a request's body may pause while the server waits for it.
+        body_bytes_per_s: Slowest that a body may come: each second that a pause takes has to be earned by so many.
+        write_idle_s: Seconds within which a client must take some of what is sent to it, however little.
         json_bytes: Size of a JSON body.
         upload_bytes: Size of an uploaded file.
         decoded_s: Seconds of audio that an upload may decode to.
@@ -148,6 +158,13 @@ class Limits(_Part):
         result_cache_bytes: Size of all answers that are kept so, those being made included.
     """
 
+    connections: Count = 10_000
+    headers_s: Seconds = 10.0
+    header_bytes: Bytes = 64 * 2**10
+    keep_alive_s: Seconds = 75.0
+    body_idle_s: Seconds = 10.0
+    body_bytes_per_s: Bytes = 500
+    write_idle_s: Seconds = 60.0
     json_bytes: Bytes = 16 * 2**20
     upload_bytes: Bytes = 25 * 2**20
     decoded_s: Seconds = 4 * 3600.0
@@ -168,6 +185,16 @@ class Limits(_Part):
     crash_window_s: Seconds = 60.0
     result_cache_s: SecondsOrNone = 60.0
     result_cache_bytes: Bytes = 64 * 2**20
+
+    def transport(self) -> ConnectionLimits:
+        """Give the limits of connections, as the server takes them."""
+        return ConnectionLimits(
+            connections=self.connections,
+            headers_s=self.headers_s,
+            header_bytes=self.header_bytes,
+            keep_alive_s=self.keep_alive_s,
+            write_idle_s=self.write_idle_s,
+        )
 
     def engine(self) -> EngineLimits:
         """Give the limits that the engine keeps, as it takes them."""

@@ -12,6 +12,7 @@ from voicegw.audio.format import MP3, PCM
 from voicegw.services.casting import Cast
 from voicegw.services.request import SpeechRequest
 from voicegw.services.results import Result, Results, result_key
+from voicegw.services.watching import Unwatched
 from voicegw.services.words import TimedWord
 
 PART = 1000 - 100  # bytes of a part that takes 1000 in all
@@ -225,6 +226,7 @@ SAME: dict[str, Any] = {
     "extras": {"user": "x"},
     "strict": True,
     "tries": 2,
+    "watch": Unwatched(),
 }
 
 

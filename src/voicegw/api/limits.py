@@ -1,16 +1,17 @@
-"""What the server takes on: how large a body may be, and whether there is new work at all."""
+"""What the server takes on: how large a body may be and how slow, and whether there is new work at all."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager, suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from voicegw.api.arrival import Arrival, Pace
 from voicegw.api.errors import error_response
 from voicegw.api.probes import is_probe
-from voicegw.errors import TooLarge, Unavailable
+from voicegw.errors import RequestTimeout, TooLarge, Unavailable, VoicegwError
 
 _LINGER_S = 0.5
 _LINGER_BYTES = 4 * 1024 * 1024
@@ -25,6 +26,7 @@ class Traffic:
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self._waits: set[asyncio.Timeout] = set()
 
     @property
     def live(self) -> int:
@@ -37,8 +39,14 @@ class Traffic:
         return self._draining
 
     def drain(self) -> None:
-        """Refuse new work from now on; what is under way goes on. There is no way back."""
+        """Refuse new work from now on, requests that are not there as a whole too; what is under way goes on.
+
+        There is no way back.
+        """
         self._draining = True
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(0)
 
     async def wait_idle(self) -> None:
         """Wait until nothing is under way."""
@@ -51,7 +59,7 @@ class Traffic:
             Unavailable: The server drains.
         """
         if self._draining:
-            raise Unavailable("The server is shutting down.", code="shutting_down", retry_after_s=5.0)
+            raise shutting_down()
         self._live += 1
         self._idle.clear()
 
@@ -60,6 +68,31 @@ class Traffic:
         self._live -= 1
         if not self._live:
             self._idle.set()
+
+    @asynccontextmanager
+    async def waiting(self, within_s: float) -> AsyncGenerator[None, None]:
+        """Wait for a client in the block, for so long at most and no longer than the server takes on work.
+
+        Raises:
+            TimeoutError: It has waited for long enough.
+            Unavailable: The server drains.
+        """
+        wait = asyncio.timeout(0 if self._draining else within_s)
+        try:
+            async with wait:
+                self._waits.add(wait)
+                yield
+        except TimeoutError:
+            if self._draining:
+                raise shutting_down() from None
+            raise
+        finally:
+            self._waits.discard(wait)
+
+
+def shutting_down() -> Unavailable:
+    """Give what is answered while the server drains."""
+    return Unavailable("The server is shutting down.", code="shutting_down", retry_after_s=5.0)
 
 
 class Gate:
@@ -82,14 +115,24 @@ class Gate:
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for a body over the limit, as soon as its length is announced or that much has been read.
+    """ASGI middleware: what it takes to be a request's body is neither too large nor too slow.
 
-    The connection is closed after such an answer, for what is left of the body is not read.
+    413 for one over the limit, as soon as its length is announced or that much has been read; 408 for one that stalls
+    while it is waited for; 503 for one that is not there when the server begins to drain. The connection is closed
+    after such an answer, for what is left of the body is not read.
+
+    Args:
+        app: The application.
+        most: Bytes that a body may have.
+        pace: At which it must come.
+        traffic: Says when the server drains.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, most: int, pace: Pace, traffic: Traffic) -> None:
         self._app = app
         self._most = most
+        self._pace = pace
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -98,38 +141,60 @@ class BodyLimit:
             return
         announced = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
         if announced > self._most:
-            await _refuse(self._error(announced), receive, send, linger=not _expects_continue(scope))
+            await _refuse(_too_large(self._most, announced), receive, send, linger=not _expects_continue(scope))
             return
-        body = _Counted(receive, self._most, self._error)
+        body = _Body(receive, self._most, Arrival(self._pace), self._traffic)
         try:
             await self._app(scope, body.receive, send)
-        except _OverLimit as error:
-            await _refuse(error, receive, send, linger=True)
-
-    def _error(self, size: int) -> _OverLimit:
-        return _OverLimit(f"Maximum content size limit ({self._most}) exceeded ({size} bytes read)")
+        except _Refused as refused:
+            await _refuse(refused.error, receive, send, linger=True)
 
 
-class _OverLimit(TooLarge):
-    """The body is over the limit; caught where the limit is kept."""
+class _Refused(Exception):
+    """The body is not taken; caught where the limits are kept."""
+
+    def __init__(self, error: VoicegwError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
-class _Counted:
-    """The receiving side of one request, counting the bytes of its body."""
+class _Body:
+    """The receiving side of one request, keeping the limits until its body is there."""
 
-    def __init__(self, receive: Receive, most: int, error: Callable[[int], _OverLimit]) -> None:
+    def __init__(self, receive: Receive, most: int, arrival: Arrival, traffic: Traffic) -> None:
         self._receive = receive
         self._most = most
-        self._error = error
+        self._arrival = arrival
+        self._traffic = traffic
         self._read = 0
+        self._complete = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._read += len(message.get("body", b""))
-            if self._read > self._most:
-                raise self._error(self._read)
+        if self._complete:
+            return await self._receive()
+        message = await self._next()
+        self._read += len(message.get("body", b""))
+        self._complete = not message.get("more_body")
+        if self._read > self._most:
+            raise _Refused(_too_large(self._most, self._read))
         return message
+
+    async def _next(self) -> Message:
+        now = asyncio.get_running_loop().time
+        asked = now()
+        try:
+            async with self._traffic.waiting(self._arrival.left_s):
+                message = await self._receive()
+        except TimeoutError:
+            raise _Refused(RequestTimeout(f"The body stalled after {self._read} bytes.")) from None
+        except Unavailable as error:
+            raise _Refused(error) from None
+        self._arrival.came(len(message.get("body", b"")), now() - asked)
+        return message
+
+
+def _too_large(most: int, size: int) -> TooLarge:
+    return TooLarge(f"Maximum content size limit ({most}) exceeded ({size} bytes read)")
 
 
 def _expects_continue(scope: Scope) -> bool:
@@ -137,7 +202,7 @@ def _expects_continue(scope: Scope) -> bool:
     return any(name == b"expect" for name, _ in scope["headers"])
 
 
-async def _refuse(error: _OverLimit, receive: Receive, send: Send, *, linger: bool) -> None:
+async def _refuse(error: VoicegwError, receive: Receive, send: Send, *, linger: bool) -> None:
     response = error_response(error)
     response.headers["connection"] = "close"
     await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})

@@ -13,7 +13,7 @@ from voicegw.services.casting import Cast
 from voicegw.services.request import SpeechRequest
 from voicegw.services.words import SpeechPart
 
-_UNHEARD: Final = frozenset({"model", "extras", "request_id", "strict", "tries"})
+_UNHEARD: Final = frozenset({"model", "extras", "request_id", "strict", "tries", "watch"})
 """What of a request says nothing about its answer: the names behind the first two are resolved by then."""
 
 _PART_BYTES: Final = 100
