@@ -138,7 +138,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+        announced = next((_number(value) for name, value in scope["headers"] if name == b"content-length"), 0)
         if announced > self._most:
             await _refuse(_too_large(self._most, announced), receive, send, linger=not _expects_continue(scope))
             return
@@ -190,6 +190,11 @@ class _Body:
             raise _Refused(error) from None
         self._arrival.came(len(message.get("body", b"")), now() - asked)
         return message
+
+
+def _number(digits: bytes) -> int:
+    """Give a number that may have any number of zeros before it: Python reads no more than 4,300 digits."""
+    return int(digits.lstrip(b"0") or b"0")
 
 
 def _too_large(most: int, size: int) -> TooLarge:
