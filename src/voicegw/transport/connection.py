@@ -153,13 +153,7 @@ class Connection(HttpToolsProtocol):
         if self._late_error is not None and (self._running is None or self._running.more_body):
             self._refuse(self._late_error)
         elif self._running is None:
-            if not self.transport.get_write_buffer_size():
-                self._crowd.waiting[self] = None
-            if self._part == "body" and self.expect_100_continue:
-                self._end()  # it was not asked for its body: nobody knows whether what comes next is one
-            elif self._part:
-                self._unset_keepalive_if_required()
-                self._start_clock(self.loop.time())
+            self._wait()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that has been idle for long enough."""
@@ -173,6 +167,16 @@ class Connection(HttpToolsProtocol):
             self.transport.abort()
         else:
             self.transport.close()
+
+    def _wait(self) -> None:
+        """Wait for the next request, or what is left of the one that was answered."""
+        if not self.transport.get_write_buffer_size():
+            self._crowd.waiting[self] = None
+        if self._part == "body" and self.expect_100_continue:
+            self._end()  # it was not asked for its body: nobody knows whether what comes next is one
+        elif self._part:
+            self._unset_keepalive_if_required()
+            self._start_clock(self.loop.time())
 
     def _check(self) -> None:
         """See to the limits once all that came has been parsed."""
