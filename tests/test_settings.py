@@ -10,8 +10,10 @@ import yaml
 from pydantic import ValidationError
 
 import voicegw
+from voicegw.api.arrival import Pace
 from voicegw.engine.spec import EngineLimits, ModelSpec
 from voicegw.settings import OPENAI_SPEECH_NAMES, Limits, Model, Server, Settings
+from voicegw.transport.limits import ConnectionLimits
 
 PACKAGED = Path(voicegw.__file__).with_name("voicegw.yaml")
 TONE: dict[str, Any] = {"id": "tone", "backend": "tone"}
@@ -145,6 +147,13 @@ def test_the_limits_as_the_engine_takes_them() -> None:
     assert Limits().engine() == EngineLimits()
     limits = Limits(queue_per_slot=0, worker_ping_s=1, worker_hang_s=2, load_s=3, crashes=9)
     assert limits.engine() == EngineLimits(queue_per_slot=0, ping_s=1, hang_s=2, load_s=3, crashes=9)
+
+
+def test_the_limits_as_the_server_takes_them() -> None:
+    assert Limits().transport() == ConnectionLimits()
+    limits = Limits(connections=1, headers_s=2, header_bytes=3, keep_alive_s=4, write_idle_s=5)
+    assert limits.transport() == ConnectionLimits(1, 2, 3, 4, 5)
+    assert Pace(Limits().body_idle_s, Limits().body_bytes_per_s) == Pace()
 
 
 @pytest.mark.parametrize(

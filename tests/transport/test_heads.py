@@ -142,6 +142,13 @@ async def test_the_rest_of_a_body_that_nobody_wants_may_come() -> None:
             client.send(b"0123456789")
 
 
+async def test_who_was_not_asked_for_a_body_is_not_taken_at_its_next_word() -> None:
+    async with opened(early, headers_s=600) as door, peer(door.port) as client:
+        client.send(head("Content-Length: 10", "Expect: 100-continue"))
+        assert [answer.status for answer in await client.closed()] == [401]
+        await door.until(0)
+
+
 async def test_after_such_a_body_a_connection_is_idle() -> None:
     async with opened(early, keep_alive_s=SOON_S, headers_s=600) as door, peer(door.port) as client:
         client.send(head("Content-Length: 10"))

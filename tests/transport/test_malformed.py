@@ -92,6 +92,21 @@ async def test_a_broken_body_behind_a_request_is_answered_after_it() -> None:
         assert [answer.status for answer in await client.closed()] == [200, 400]
 
 
+async def test_a_broken_body_is_answered_under_the_id_of_its_request() -> None:
+    async with opened(echo) as door, peer(door.port) as client:
+        client.send(post({}, "X-Request-Id: first"))
+        client.send(head("X-Request-Id: second", "Transfer-Encoding: chunked") + b"zz\r\n")
+        answers = await client.closed()
+        assert [answer.status for answer in answers] == [200, 400]
+        assert answers[1].headers["x-request-id"] == "second"
+
+
+async def test_garbage_after_a_request_is_answered_under_an_id_of_its_own() -> None:
+    async with opened(echo) as door, peer(door.port) as client:
+        client.send(post({}, "X-Request-Id: first") + b"\x00")
+        assert (await client.closed())[1].headers["x-request-id"].startswith("req_")
+
+
 async def test_garbage_in_a_body_breaks_an_answer_that_has_begun() -> None:
     async def eager(scope: Scope, receive: Receive, send: Send) -> None:
         del scope

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -69,25 +68,15 @@ class Traffic:
         if not self._live:
             self._idle.set()
 
-    @asynccontextmanager
-    async def waiting(self, within_s: float) -> AsyncGenerator[None, None]:
-        """Wait for a client in the block, for so long at most and no longer than the server takes on work.
-
-        Raises:
-            TimeoutError: It has waited for long enough.
-            Unavailable: The server drains.
-        """
+    def wait(self, within_s: float) -> asyncio.Timeout:
+        """Give the time for waiting for a client: so long, and no longer than the server takes on work."""
         wait = asyncio.timeout(0 if self._draining else within_s)
-        try:
-            async with wait:
-                self._waits.add(wait)
-                yield
-        except TimeoutError:
-            if self._draining:
-                raise shutting_down() from None
-            raise
-        finally:
-            self._waits.discard(wait)
+        self._waits.add(wait)
+        return wait
+
+    def waited(self, wait: asyncio.Timeout) -> None:
+        """Forget a wait that is over."""
+        self._waits.discard(wait)
 
 
 def shutting_down() -> Unavailable:
@@ -139,7 +128,7 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+        announced = next((_number(value) for name, value in scope["headers"] if name == b"content-length"), 0)
         if announced > self._most:
             await _refuse(_too_large(self._most, announced), receive, send, linger=not _expects_continue(scope))
             return
@@ -182,15 +171,22 @@ class _Body:
     async def _next(self) -> Message:
         now = asyncio.get_running_loop().time
         asked = now()
+        wait = self._traffic.wait(self._arrival.left_s)
         try:
-            async with self._traffic.waiting(self._arrival.left_s):
+            async with wait:
                 message = await self._receive()
         except TimeoutError:
-            raise _Refused(RequestTimeout(f"The body stalled after {self._read} bytes.")) from None
-        except Unavailable as error:
-            raise _Refused(error) from None
+            late = RequestTimeout(f"The body stalled after {self._read} bytes.")
+            raise _Refused(shutting_down() if self._traffic.draining else late) from None
+        finally:
+            self._traffic.waited(wait)
         self._arrival.came(len(message.get("body", b"")), now() - asked)
         return message
+
+
+def _number(digits: bytes) -> int:
+    """Give a number that may have any number of zeros before it: Python reads no more than 4,300 digits."""
+    return int(digits.lstrip(b"0") or b"0")
 
 
 def _too_large(most: int, size: int) -> TooLarge:

@@ -73,8 +73,6 @@ class Connection(HttpToolsProtocol):
         self._late_error: VoicegwError | None = None  # to be answered after the requests before it
         self._deaf = False  # whatever comes is dropped
 
-    # What the transport calls
-
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Wait for the first request."""
         super().connection_made(transport)
@@ -102,8 +100,6 @@ class Connection(HttpToolsProtocol):
             self._refuse(_reason(error))
         else:
             self._check()
-
-    # What the parser calls
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -148,8 +144,6 @@ class Connection(HttpToolsProtocol):
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
             )
 
-    # What an answer calls
-
     def on_response_complete(self) -> None:
         """Go on with the request that queues, or wait for the next."""
         self._running = self.pipeline[-1][0] if self.pipeline else None
@@ -159,18 +153,12 @@ class Connection(HttpToolsProtocol):
         if self._late_error is not None and (self._running is None or self._running.more_body):
             self._refuse(self._late_error)
         elif self._running is None:
-            if not self.transport.get_write_buffer_size():
-                self._crowd.waiting[self] = None
-            if self._part:
-                self._unset_keepalive_if_required()
-                self._start_clock(self.loop.time())
+            self._wait()
 
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection that has been idle for long enough."""
         if not self.transport.is_closing():
             self._end()
-
-    # What the server calls
 
     def give_way(self) -> None:
         """Close the connection for one that has something to ask."""
@@ -180,7 +168,15 @@ class Connection(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    # How it is done
+    def _wait(self) -> None:
+        """Wait for the next request, or what is left of the one that was answered."""
+        if not self.transport.get_write_buffer_size():
+            self._crowd.waiting[self] = None
+        if self._part == "body" and self.expect_100_continue:
+            self._end()  # it was not asked for its body: nobody knows whether what comes next is one
+        elif self._part:
+            self._unset_keepalive_if_required()
+            self._start_clock(self.loop.time())
 
     def _check(self) -> None:
         """See to the limits once all that came has been parsed."""
@@ -250,7 +246,8 @@ class Connection(HttpToolsProtocol):
         else:
             self._cut_off(running)
             self.pipeline.clear()
-            self._end(refusal(error, {"headers": self.headers or ()}, self.server_state.default_headers))
+            told = self.scope["headers"] if self._part else ()
+            self._end(refusal(error, {"headers": told}, self.server_state.default_headers))
 
     def _cut_off(self, cycle: RequestResponseCycle | None) -> None:
         """Tell the application that nobody waits for its answer."""
