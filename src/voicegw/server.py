@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import ssl
@@ -97,6 +98,8 @@ class GatewayServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and accept connections."""
         await super().startup(sockets)
+        gc.collect()
+        gc.freeze()  # what lives as long as the server is not looked at again, which would hold up the loop for 40 ms
         self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -49,13 +49,14 @@ class OffLoop:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    async def push(self, pcm: NDArray[np.int16]) -> AsyncGenerator[bytes, None]:
-        """Take mono samples of shape (n,) at the source rate; yield bytes, never empty, as each slice gives them."""
-        step = self.pipeline.slice_samples
-        for start in range(0, len(pcm), step):
-            data = await self._run(self.pipeline.push, pcm[start : start + step])
-            if data:
-                yield data
+    def slices(self, pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
+        """Cut mono samples of shape (n,) at the source rate into what is to be pushed one after another."""
+        step = len(pcm) or 1 if self.pipeline.trivial else self.pipeline.slice_samples
+        return (pcm[start : start + step] for start in range(0, len(pcm), step))
+
+    async def push(self, pcm: NDArray[np.int16]) -> bytes:
+        """Take one slice and give the bytes that are ready, b"" if none are."""
+        return await self._run(self.pipeline.push, pcm)
 
     def seam(self) -> None:
         """See :meth:`AudioPipeline.seam`; between two pushes only."""

@@ -59,7 +59,8 @@ class Ahead:
         self._most = most
         self._pieces: deque[Piece] = deque()
         self._room = asyncio.Event()
-        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._news: asyncio.Future[None] | None = None  # made for every wait: half of what an Event costs
         self._error: BaseException | None = None
         self.samples = 0
         self.ended = False
@@ -68,7 +69,7 @@ class Ahead:
         """Add samples, then wait while there are too many."""
         self._pieces.append(Piece(pcm, seam))
         self.samples += len(pcm)
-        self._news.set()
+        self._tell()
         while self.samples >= self._most:
             self._room.clear()
             await self._room.wait()
@@ -77,13 +78,12 @@ class Ahead:
         """Say that nothing more comes, and why."""
         self.ended = True
         self._error = error
-        self._news.set()
+        self._tell()
 
     async def wait(self) -> None:
         """Wait until there are samples, or there is the end; raises what the writer ended with, samples or not."""
         while not self.samples and not self.ended:
-            self._news.clear()
-            await self._news.wait()
+            await self._change()
         if self._error is not None:
             raise self._error
 
@@ -94,8 +94,7 @@ class Ahead:
         longer. What the writer ended with is raised after the last samples.
         """
         while not self._pieces and not self.ended:
-            self._news.clear()
-            await self._news.wait()
+            await self._change()
         if not self._pieces:
             if self._error is not None:
                 raise self._error
@@ -105,6 +104,14 @@ class Ahead:
         self.samples -= len(pcm)
         self._room.set()
         return Piece(pcm, taken[0].seam)
+
+    async def _change(self) -> None:
+        self._news = self._loop.create_future()
+        await self._news
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     def _together(self, most: int) -> list[Piece]:
         taken = [self._pieces.popleft()]
