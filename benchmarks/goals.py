@@ -35,6 +35,8 @@ class Goal:
     @property
     def bound(self) -> str:
         """The bound, in words."""
+        if self.most == self.least:
+            return f"{self.most:g}"
         if self.most < math.inf:
             return f"at most {self.most:g}"
         return f"at least {self.least:g}" if self.least > -math.inf else ""

@@ -12,16 +12,19 @@ from typing import Any
 
 
 def application(pieces: int, size: int, gap_s: float = 0.0) -> Any:
-    """Make the ASGI application that answers everything with ``pieces`` pieces of ``size`` bytes.
+    """Make the ASGI application that answers every POST with ``pieces`` pieces of ``size`` bytes, all else with none.
 
     One leaves every ``gap_s`` seconds, or all at once where that is 0; lateness is made up for.
     """
     piece = bytes(size)
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
-        del scope
         while (await receive()).get("more_body"):
             pass
+        if scope["method"] != "POST":
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+            await send({"type": "http.response.body"})
+            return
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"audio/pcm")]})
         due = asyncio.get_running_loop().time()
         for number in range(pieces):
