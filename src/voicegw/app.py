@@ -93,7 +93,7 @@ def _add_routes(app: FastAPI, settings: Settings, service: SpeechService) -> Non
     for prefix in _PREFIXES:
         shown = prefix == _PREFIXES[0]
         for routes, needed in (
-            (speech_routes(service), key),
+            (speech_routes(service, settings.limits.input_chars), key),
             (model_routes(router, settings.limits.input_chars), listing),
             (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
         ):
