@@ -96,10 +96,10 @@ async def test_slices_of_100_ms_go_to_a_thread_one_by_one(threads: ThreadPoolExe
     assert all(parts)
 
 
-async def test_an_uncompressed_format_stays_on_the_loop_in_one_piece(threads: ThreadPoolExecutor) -> None:
+async def test_an_uncompressed_format_stays_on_the_loop_by_the_second(threads: ThreadPoolExecutor) -> None:
     pipeline = WatchedPipeline(22_050, PCM)
-    assert all(await pushed(OffLoop(pipeline, threads), speechlike(4_410, 22_050)))
-    assert pipeline.seen == [("push", 4_410, True)]
+    assert all(await pushed(OffLoop(pipeline, threads), speechlike(30_000, 22_050)))
+    assert pipeline.seen == [("push", 22_050, True), ("push", 7_950, True)]
 
 
 @pytest.mark.parametrize("target", [MP3, PCM], ids=lambda entry: entry.name)

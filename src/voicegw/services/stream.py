@@ -202,10 +202,14 @@ class SpokenStream:
         self.ahead.end()
 
     async def _rest(self) -> None:
-        """Make the silence that is owed."""
-        silence, self._owed = np.zeros(self._owed, np.int16), 0
-        self.made += len(silence)
-        await self.ahead.put(silence, seam=True)
+        """Make the silence that is owed, a second at a time: it may be minutes, and nobody has to hold them."""
+        seam, most = True, round(self._heard_rate)
+        while self._owed:
+            silence = np.zeros(min(self._owed, most), np.int16)
+            self._owed -= len(silence)
+            self.made += len(silence)
+            await self.ahead.put(silence, seam=seam)
+            seam = False
 
     async def _speak_segment(self, segment: Segment) -> None:
         left = deque([segment])
