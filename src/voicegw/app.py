@@ -114,7 +114,7 @@ def _add_routes(app: FastAPI, settings: Settings, service: SpeechService, metric
     key = [Depends(HTTPBearer(auto_error=False, scheme_name="API key"))] if settings.server.api_keys else []
     listing = [] if settings.server.public_discovery else key
     versioned = (
-        (speech_routes(service), key),
+        (speech_routes(service, settings.limits.input_chars), key),
         (model_routes(router, settings.limits.input_chars), listing),
         (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import ssl
@@ -107,6 +108,8 @@ class GatewayServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and accept connections."""
         await super().startup([])
+        gc.collect()
+        gc.freeze()  # what lives as long as the server is not looked at again, which would hold up the loop for 40 ms
         room = room_for(self._limits.connections)
         if room < self._limits.connections:
             _log.warning("few open files", connections=room, wanted=self._limits.connections, see="ulimit -n")

@@ -40,9 +40,9 @@ def spoken(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     pool = gateway.app.state.engine.pools["tone"]
     synthesize, heard = pool.synthesize, []
 
-    def counted(utterance: Utterance) -> AsyncGenerator[SpeechEvent, None]:
+    def counted(utterance: Utterance, **given: Any) -> AsyncGenerator[SpeechEvent, None]:
         heard.append(utterance.text)
-        return cast("AsyncGenerator[SpeechEvent, None]", synthesize(utterance))
+        return cast("AsyncGenerator[SpeechEvent, None]", synthesize(utterance, **given))
 
     monkeypatch.setattr(pool, "synthesize", counted)
     return heard

@@ -162,6 +162,17 @@ async def test_pauses_are_silence_and_those_before_any_audio_wait_for_it() -> No
     assert np.array_equal(await heard(stream), np.concatenate(expected))
 
 
+async def test_a_long_silence_is_made_as_it_is_heard() -> None:
+    stream = spoken(MemoryPool(), *[Pause(10.0)] * 60, "one", Pause(10.0), ahead_s=4.0)
+    made = 0
+    async with asyncio.timeout(WAIT_S), aclosing(stream):
+        while (piece := await stream.ahead.take(24_000)) is not None:
+            made += len(piece.pcm)
+            assert len(piece.pcm) <= 24_000
+            assert stream.ahead.samples <= 5 * 24_000  # not ten minutes at once
+    assert made == 610 * 24_000 + 240 * len("one")
+
+
 async def test_pauses_alone_are_nothing() -> None:
     stream = spoken(MemoryPool(), Pause(1.0), Pause(2.0))
     assert not len(await heard(stream))

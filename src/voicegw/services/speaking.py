@@ -163,10 +163,11 @@ class LiveSpeech(Speech):
                 async for piece in pieces:
                     if piece.seam:
                         encoding.seam()
-                    async with aclosing(_pushed(encoding, piece)) as parts:
-                        async for part in parts:
-                            if words := self._words(encoding):
-                                yield words
+                    for pcm in encoding.slices(piece.pcm):
+                        part = await encoding.push(pcm)
+                        if words := self._words(encoding):
+                            yield words
+                        if part:
                             yield part
                     if words := self._words(encoding):
                         yield words
@@ -210,13 +211,3 @@ class LiveSpeech(Speech):
             if playback.runs_dry(len(piece.pcm), time.monotonic(), awaited=awaited):
                 stream.watch.ran_dry()
             yield piece
-
-
-async def _pushed(encoding: OffLoop, piece: Piece) -> AsyncGenerator[bytes, None]:
-    async with aclosing(encoding.push(piece.pcm)) as parts:
-        if encoding.pipeline.trivial:  # it is there at once, and every part sent on its own is a system call
-            if data := b"".join([part async for part in parts]):
-                yield data
-        else:
-            async for part in parts:
-                yield part

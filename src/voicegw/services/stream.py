@@ -63,7 +63,8 @@ class Ahead:
         self._most = most
         self._pieces: deque[Piece] = deque()
         self._room = asyncio.Event()
-        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._news: asyncio.Future[None] | None = None  # made for every wait: half of what an Event costs
         self._error: BaseException | None = None
         self.samples = 0
         self.ended = False
@@ -72,7 +73,7 @@ class Ahead:
         """Add samples, then wait while there are too many."""
         self._pieces.append(Piece(pcm, seam))
         self.samples += len(pcm)
-        self._news.set()
+        self._tell()
         while self.samples >= self._most:
             self._room.clear()
             await self._room.wait()
@@ -81,13 +82,12 @@ class Ahead:
         """Say that nothing more comes, and why."""
         self.ended = True
         self._error = error
-        self._news.set()
+        self._tell()
 
     async def wait(self) -> None:
         """Wait until there are samples, or there is the end; raises what the writer ended with, samples or not."""
         while not self.samples and not self.ended:
-            self._news.clear()
-            await self._news.wait()
+            await self._change()
         if self._error is not None:
             raise self._error
 
@@ -98,8 +98,7 @@ class Ahead:
         longer. What the writer ended with is raised after the last samples.
         """
         while not self._pieces and not self.ended:
-            self._news.clear()
-            await self._news.wait()
+            await self._change()
         if not self._pieces:
             if self._error is not None:
                 raise self._error
@@ -109,6 +108,14 @@ class Ahead:
         self.samples -= len(pcm)
         self._room.set()
         return Piece(pcm, taken[0].seam)
+
+    async def _change(self) -> None:
+        self._news = self._loop.create_future()
+        await self._news
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     def _together(self, most: int) -> list[Piece]:
         taken = [self._pieces.popleft()]
@@ -227,10 +234,14 @@ class SpokenStream:
         self.ahead.end()
 
     async def _rest(self) -> None:
-        """Make the silence that is owed."""
-        silence, self._owed = np.zeros(self._owed, np.int16), 0
-        self.made += len(silence)
-        await self.ahead.put(silence, seam=True)
+        """Make the silence that is owed, a second at a time: it may be minutes, and nobody has to hold them."""
+        seam, most = True, round(self.heard_rate)
+        while self._owed:
+            silence = np.zeros(min(self._owed, most), np.int16)
+            self._owed -= len(silence)
+            self.made += len(silence)
+            await self.ahead.put(silence, seam=seam)
+            seam = False
 
     async def _speak_segment(self, segment: Segment) -> None:
         left = deque([segment])

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from voicegw.api import body
 from voicegw.api.openai.asked import parse
-from voicegw.api.openai.described import SPEECH
+from voicegw.api.openai.described import described_speech
 from voicegw.api.openai.spoken import SpeechResponse
 from voicegw.services.speech import SpeechService
 
@@ -20,11 +20,16 @@ _YES = ("1", "true")
 _COUNT = re.compile(r"[0-9]{1,4}")
 
 
-def speech_routes(service: SpeechService) -> APIRouter:
-    """Make the route, without the prefix of the API's version."""
+def speech_routes(service: SpeechService, input_chars: int) -> APIRouter:
+    """Make the route, without the prefix of the API's version.
+
+    Args:
+        service: What speaks.
+        input_chars: Characters that one request may hold, as the document tells them.
+    """
     routes = APIRouter()
 
-    @routes.post("/audio/speech", **SPEECH)
+    @routes.post("/audio/speech", **described_speech(input_chars))
     async def speech(request: Request) -> Response:
         """Speak a text.
 
