@@ -48,8 +48,13 @@ class Points:
     cpu_s: list[float]
 
     def line(self) -> tuple[float, float]:
-        """Give seconds per stream and per chunk; each point counts by how far it is off in proportion."""
+        """Give seconds per stream and per chunk, each point counting by how far it is off in proportion.
+
+        nan where one of them took less than the clock of processor time can tell.
+        """
         cpu = np.array(self.cpu_s)
+        if not cpu.all():
+            return math.nan, math.nan
         rows = np.column_stack([np.ones(len(cpu)), self.chunks])
         (per_stream, per_chunk), *_ = np.linalg.lstsq(rows / cpu[:, None], np.ones(len(cpu)), rcond=None)
         return float(per_stream), float(per_chunk)
