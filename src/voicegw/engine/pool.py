@@ -11,10 +11,10 @@ from collections.abc import AsyncGenerator, Mapping
 from dataclasses import replace
 
 from voicegw.backend import AudioChunk, BackendFailed, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice
-from voicegw.engine.link import Link, LinkStream
+from voicegw.engine.link import Link
 from voicegw.engine.place import Worker
 from voicegw.engine.spec import EngineLimits, ModelSpec, ModelState
-from voicegw.errors import DeadlineExceeded, PoisonRequest, Unavailable, WorkerLost
+from voicegw.errors import DeadlineExceeded, PoisonRequest, Unavailable, VoicegwError, WorkerLost
 
 GRACE_S = 0.5
 """Seconds beyond the deadline in which a worker's own answer, which knows more, may still come."""
@@ -169,18 +169,19 @@ class ModelPool:
         deadline = time.monotonic() + utterance.meta.start_within_s
         for last_try in (False, True):
             link = await self._choose(voice, deadline)
-            left = max(0.0, deadline - time.monotonic())
-            timed = replace(utterance, meta=replace(utterance.meta, start_within_s=left))
+            timed = replace(utterance, meta=replace(utterance.meta, start_within_s=_left_s(deadline)))
             stream = link.synthesize(timed, voice, self._limits.stream_bytes)
             begun = heard = False
             try:
                 while True:
-                    event = await self._event(stream, None if heard else deadline)
+                    event = await stream.next(self._limits.stall_s if heard else _left_s(deadline) + GRACE_S)
                     begun, heard = True, heard or isinstance(event, AudioChunk)
                     yield event
                     if isinstance(event, SpeechDone):
                         self._poison.forgive(fingerprint)
                         return
+            except TimeoutError:
+                raise self._silent(heard=heard) from None
             except WorkerLost:
                 if stream.started:
                     self._poison.crashed(fingerprint, link.address)
@@ -189,15 +190,11 @@ class ModelPool:
             finally:
                 stream.close()
 
-    async def _event(self, stream: LinkStream, deadline: float | None) -> SpeechEvent:
-        """Give the next event: the first audio by the deadline, what follows without a stall."""
-        within_s = self._limits.stall_s if deadline is None else max(0.0, deadline - time.monotonic()) + GRACE_S
-        try:
-            return await stream.next(within_s)
-        except TimeoutError:
-            if deadline is None:
-                raise BackendFailed(f"the model gave nothing for {within_s:g} s", code="stalled") from None
-            raise DeadlineExceeded(f"model {self.model_id!r} gave no audio in time", retry_after_s=5.0) from None
+    def _silent(self, *, heard: bool) -> VoicegwError:
+        """Give the error of a model that let the deadline of its first audio pass, or stopped in the middle of it."""
+        if heard:
+            return BackendFailed(f"the model gave nothing for {self._limits.stall_s:g} s", code="stalled")
+        return DeadlineExceeded(f"model {self.model_id!r} gave no audio in time", retry_after_s=5.0)
 
     async def _choose(self, voice: Voice | None, deadline: float) -> Link:
         while True:
@@ -239,6 +236,10 @@ class ModelPool:
         soonest = min((w.retry_at for w in self._workers if w.retry_at is not None), default=None)
         wait = 60.0 if soonest is None else max(1.0, math.ceil(soonest - time.monotonic()))
         return Unavailable(f"model {self.model_id!r} is not available: {self.detail}", retry_after_s=wait)
+
+
+def _left_s(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())
 
 
 def _ready(worker: Worker) -> Link | None:
