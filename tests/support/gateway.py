@@ -79,8 +79,8 @@ def listening(app: ASGIApp, http: str = "httptools", *, small: bool = False) -> 
         finally:
             server.should_exit = True
             with warnings.catch_warnings():
-                # Where two loops of a process start children at the same moment, uvloop has one try again and leaves its
-                # pipes open. It closes them with the loop, unless the warning that it gives first is made an error.
+                # Where two loops of a process start children at the same moment, uvloop has one of them try again and
+                # leaves its pipes open. It closes them with the loop, unless the warning before that is made an error.
                 warnings.filterwarnings("ignore", "unclosed resource", ResourceWarning)
                 thread.join(WAIT_S)
     assert not thread.is_alive()
