@@ -41,7 +41,7 @@ def test_the_packaged_file_says_what_holds_without_it() -> None:
 def test_the_packaged_file_names_every_key() -> None:
     tree = yaml.safe_load(PACKAGED.read_text("utf-8"))
     assert set(tree) == set(Settings.model_fields)
-    for part in ("server", "defaults", "limits", "logging"):
+    for part in ("server", "defaults", "limits", "logging", "tracing"):
         assert set(tree[part]) == set(type(getattr(Settings(), part)).model_fields), part
     assert set(tree["models"][0]) == set(Model.model_fields)
 
@@ -168,6 +168,11 @@ def test_durations(text: Any, seconds: float) -> None:
     assert Limits(drain_s=text).drain_s == seconds
 
 
+@pytest.mark.parametrize(("text", "seconds"), [(0, 0), ("0s", 0), ("2m", 120), ("24h", 86_400)])
+def test_durations_that_may_be_nothing(text: Any, seconds: float) -> None:
+    assert Limits(result_cache_s=text).result_cache_s == seconds
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
@@ -181,6 +186,11 @@ def test_durations(text: Any, seconds: float) -> None:
         ({"limits": {"queue_per_slot": -1}}, "limits.queue_per_slot: "),
         ({"limits": {"worker_ping_s": 10}}, "limits.worker_hang_s: must be longer than limits.worker_ping_s"),
         ({"limits": {"restart_max_s": 0.01}}, "limits.restart_max_s: must not be shorter"),
+        ({"limits": {"result_cache_s": -1}}, "limits.result_cache_s: Input should be greater than or equal to 0"),
+        ({"limits": {"result_cache_s": "25h"}}, "limits.result_cache_s: Input should be less than or equal to 86400"),
+        ({"limits": {"result_cache_s": "inf"}}, "limits.result_cache_s: Input should be less than"),
+        ({"limits": {"result_cache_bytes": 0}}, "limits.result_cache_bytes: Input should be greater than 0"),
+        ({"lexicon": "nowhere.yaml"}, "lexicon: Value error, there is no file 'nowhere.yaml'"),
         ({"server": {"port": 65536}}, "server.port: "),
         ({"server": {"tls_cert": "nowhere.pem"}}, "server.tls_cert: Value error, there is no file 'nowhere.pem'"),
         ({"models": []}, "models: at least one is needed"),
@@ -201,6 +211,10 @@ def test_durations(text: Any, seconds: float) -> None:
         ({"defaults": {"language": "english please"}}, "defaults.language: Value error, write a language tag"),
         ({"defaults": 3}, "defaults: "),
         ({"logging": {"level": "loud"}}, "logging.level: "),
+        ({"tracing": {"endpoint": "collector:4318"}}, "tracing.endpoint: Value error, write an address such as http"),
+        ({"tracing": {"endpoint": "http://me:secret@host"}}, "tracing.endpoint: Value error, write an address"),
+        ({"tracing": {"flush_s": "4s"}}, "tracing.flush_s: Input should be less than or equal to 3"),
+        ({"tracing": {"enable": True}}, "tracing.enable: Extra inputs are not permitted"),
         ({"server": {"keys": ["k"]}}, "server.keys: Extra inputs are not permitted"),
         ({"server": {"api_keys": ["sk-k"]}}, "server.api_keys.0.sha256: Value error, this is no sha256"),
         ({"server": {"api_keys": [{"key": "sk-k"}]}}, "server.api_keys.0.sha256: Field required"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import ssl
@@ -107,6 +108,8 @@ class GatewayServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and accept connections."""
         await super().startup([])
+        gc.collect()
+        gc.freeze()  # what lives as long as the server is not looked at again, which would hold up the loop for 40 ms
         room = room_for(self._limits.connections)
         if room < self._limits.connections:
             _log.warning("few open files", connections=room, wanted=self._limits.connections, see="ulimit -n")
@@ -196,11 +199,11 @@ def _why_not(host: str, port: int, error: OSError) -> str:
     return f"cannot listen on {host} port {port}: {error.strerror or error}"
 
 
-def url_of(server: Server, sockets: Sequence[socket.socket]) -> str:
+def url_of(server: Server, port: int) -> str:
     """Give the root URL by which this machine reaches the server."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(server.host, server.host)  # noqa: S104 - compared
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    return f"{'https' if server.tls_cert else 'http'}://{host}:{sockets[0].getsockname()[1]}"
+    return f"{'https' if server.tls_cert else 'http'}://{host}:{port}"
 
 
 def run(settings: Settings, announce: Callable[[str], None]) -> int:
@@ -215,8 +218,9 @@ def run(settings: Settings, announce: Callable[[str], None]) -> int:
 
     Raises:
         CannotListen: The address or the certificate cannot be used.
+        CannotTrace: Tracing is on, and OpenTelemetry not installed.
+        SettingsError: Another file that the settings name cannot be used.
     """
-    sockets = bind(settings.server.host, settings.server.port)
     logs.configure(settings.logging.level, settings.logging.format)
     from voicegw.app import create_app
 
@@ -236,7 +240,8 @@ def run(settings: Settings, announce: Callable[[str], None]) -> int:
         config.load()
     except (ssl.SSLError, OSError) as error:
         raise CannotListen(f"server.tls_cert and server.tls_key cannot be used: {error}") from None
-    url = url_of(settings.server, sockets)
+    sockets = bind(settings.server.host, settings.server.port)
+    url = url_of(settings.server, sockets[0].getsockname()[1])
 
     async def serve() -> bool:
         limits = settings.limits

@@ -13,7 +13,18 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from voicegw.engine.spec import EngineLimits, ModelSpec
-from voicegw.settings_values import Bytes, Count, ExistingFile, Language, Name, Origin, Seconds, Sha256
+from voicegw.settings_values import (
+    Address,
+    Bytes,
+    Count,
+    ExistingFile,
+    Language,
+    Name,
+    Origin,
+    Seconds,
+    SecondsOrNone,
+    Sha256,
+)
 from voicegw.transport.limits import ConnectionLimits
 
 OPENAI_SPEECH_NAMES: Final = (
@@ -65,6 +76,7 @@ class Server(_Part):
     Attributes:
         api_keys: Who may ask; () is everybody.
         public_discovery: Whether models, voices and documentation are listed without a key.
+        public_metrics: Whether ``/metrics`` is answered without a key.
         cors_origins: Origins whose pages may ask from a browser; ``*`` is all.
     """
 
@@ -74,6 +86,7 @@ class Server(_Part):
     tls_key: ExistingFile | None = None
     api_keys: tuple[ApiKey, ...] = ()
     public_discovery: bool = True
+    public_metrics: bool = True
     cors_origins: tuple[Origin, ...] = ()
 
 
@@ -141,6 +154,8 @@ class Limits(_Part):
         restart_max_s: Longest pause between two starts.
         crashes: Crashes within ``crash_window_s`` seconds after which a model rests for ``restart_max_s``.
         crash_window_s: See ``crashes``.
+        result_cache_s: Seconds that an answer is kept for a client that did not get it; 0 = not at all.
+        result_cache_bytes: Size of all answers that are kept so, those being made included.
     """
 
     connections: Count = 10_000
@@ -168,6 +183,8 @@ class Limits(_Part):
     restart_max_s: Seconds = 60.0
     crashes: Count = 5
     crash_window_s: Seconds = 60.0
+    result_cache_s: SecondsOrNone = 60.0
+    result_cache_bytes: Bytes = 64 * 2**20
 
     def transport(self) -> ConnectionLimits:
         """Give the limits of connections, as the server takes them."""
@@ -204,12 +221,27 @@ class Logging(_Part):
     format: Literal["json", "console"] = "json"
 
 
+class Tracing(_Part):
+    """OpenTelemetry spans of requests; needs the extra ``otel``.
+
+    Attributes:
+        enabled: Whether spans are made and sent.
+        endpoint: Root of the collector, by OTLP over HTTP; None = that of the ``OTEL_*`` variables.
+        flush_s: Seconds that the last spans may take to be sent when the server ends, up to 3.
+    """
+
+    enabled: bool = False
+    endpoint: Address | None = None
+    flush_s: Annotated[Seconds, Field(le=3)] = 2.0
+
+
 class Settings(BaseSettings):
     """The whole tree.
 
     Attributes:
         aliases: Further names of models: alias to model id.
         voice_aliases: Further names of voices: model id to language (``*`` for any) to alias to voice id.
+        lexicon: File that says how words are said; see :class:`voicegw.text.lexicon.Lexicon`.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="VOICEGW_", env_nested_delimiter="__")
@@ -218,9 +250,11 @@ class Settings(BaseSettings):
     models: tuple[Model, ...] = USUAL_MODELS
     aliases: dict[Name, str] = Field(default_factory=dict)
     voice_aliases: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
+    lexicon: ExistingFile | None = None
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     logging: Logging = Logging()
+    tracing: Tracing = Tracing()
 
     @classmethod
     def settings_customise_sources(

@@ -14,7 +14,10 @@ from tests.support.door import echo, opened, read_body
 from tests.support.raw import head, peer, post
 from voicegw.api.arrival import Arrival, Pace, Patience
 from voicegw.api.boundary import Boundary
+from voicegw.api.exchange import Exchanges
 from voicegw.api.limits import BodyLimit, Gate, Traffic
+from voicegw.api.metrics import Metrics
+from voicegw.api.templates import Templates
 
 HASTY = Pace(0.3, 10_000)
 MANY = 2**26
@@ -23,7 +26,8 @@ MANY = 2**26
 def gateway(app: Any, pace: Pace, traffic: Traffic | None = None, most: int = MANY) -> Any:
     """Put the layers around an application that a request's body passes."""
     traffic = traffic or Traffic()
-    return Boundary(Gate(BodyLimit(Patience(app, pace, traffic), most), traffic))
+    exchanges = Exchanges(Templates(), Metrics({}))
+    return Boundary(Gate(BodyLimit(Patience(app, pace, traffic), most), traffic), exchanges)
 
 
 def test_time_is_lost_by_waiting_and_earned_by_bytes() -> None:

@@ -132,7 +132,7 @@ class Peer:
 
     def open(self, number: int, utterance: Utterance, key: str | None = None, credit: int = 2**20) -> None:
         """Open a stream of speech."""
-        header = {"utterance": plain_utterance(utterance), "voice_key": key}
+        header = {"request": plain_utterance(utterance), "voice_key": key}
         self.send("open", number, "synthesize", header, credit)
 
     async def status(self) -> dict[str, Any]:

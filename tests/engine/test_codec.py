@@ -136,7 +136,7 @@ def test_numbers_of_numpy_become_plain_ones() -> None:
     info = ModelInfo("speech", np.int32(24000), clones=np.bool_(True), limits=limits)  # type: ignore[arg-type]
     assert codec.checked(info) == ModelInfo("speech", 24000, clones=True, limits=Limits(3, sample_s=(0.5, 2.0)))
     assert codec.build(ModelInfo, over_the_wire(codec.plain(info))).sample_rate == 24000
-    assert over_the_wire(codec.speech_parts(WordTiming(*np.arange(4)), 0.0)) == [["word", 0, 1, 2, 3]]
+    assert over_the_wire(codec.event_parts(WordTiming(*np.arange(4)), 0.0)) == [["word", 0, 1, 2, 3]]
 
 
 def test_unknown_fields_are_left_out_and_missing_ones_have_defaults() -> None:
@@ -211,12 +211,12 @@ def test_float_audio_is_clipped_scaled_and_rounded() -> None:
 def test_int16_audio_passes_unchanged() -> None:
     given = np.array([-32768, -1, 0, 1, 32767], np.int16)
     assert codec.s16(given) is given
-    (part,) = codec.speech_parts(AudioChunk(given), 1.5)
-    event = codec.speech_event("audio", part[1:])
+    (part,) = codec.event_parts(AudioChunk(given), 1.5)
+    event = codec.event_of("audio", part[1:])
     assert isinstance(event, AudioChunk)
     assert (event.pcm.tolist(), event.at) == (given.tolist(), 1.5)
     strided = np.arange(10, dtype=np.int16)[::2]
-    assert codec.speech_parts(AudioChunk(strided), 0.0)[0][2] == strided.tobytes()
+    assert codec.event_parts(AudioChunk(strided), 0.0)[0][2] == strided.tobytes()
 
 
 BAD_AUDIO: list[Any] = [
@@ -246,21 +246,21 @@ def test_what_is_no_audio_is_the_models_failure(pcm: Any) -> None:
 @pytest.mark.parametrize("samples", [0, 1, PIECE // 2, PIECE // 2 + 1, 3 * PIECE])
 def test_audio_travels_in_pieces(samples: int) -> None:
     pcm = (np.arange(samples) % 30000).astype(np.int16)
-    parts = codec.speech_parts(AudioChunk(pcm), 2.0)
+    parts = codec.event_parts(AudioChunk(pcm), 2.0)
     assert all(kind == "audio" and at == 2.0 and len(data) <= PIECE for kind, at, data in parts)
     assert b"".join(data for _, _, data in parts) == pcm.tobytes()
 
 
 def test_events_come_back() -> None:
-    ((kind, *rest),) = codec.speech_parts(WordTiming(1, 2, 3, 4), 9.0)
-    assert codec.speech_event(kind, rest) == WordTiming(1, 2, 3, 4)
-    assert codec.speech_done(over_the_wire(codec.plain(SpeechDone("length", b"x")))) == SpeechDone("length", b"x")
+    ((kind, *rest),) = codec.event_parts(WordTiming(1, 2, 3, 4), 9.0)
+    assert codec.event_of(kind, rest) == WordTiming(1, 2, 3, 4)
+    assert codec.build(SpeechDone, over_the_wire(codec.plain(SpeechDone("length", b"x")))) == SpeechDone("length", b"x")
 
 
 @pytest.mark.parametrize("event", [None, "audio", SpeechDone(), Word(0, 1, "w", 1.0)])
 def test_what_is_no_event_is_the_models_failure(event: Any) -> None:
-    with pytest.raises(BackendFailed, match="no speech event"):
-        codec.speech_parts(event, 0.0)
+    with pytest.raises(BackendFailed, match="no event"):
+        codec.event_parts(event, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +268,7 @@ def test_what_is_no_event_is_the_models_failure(event: Any) -> None:
 )
 def test_what_is_no_event_frame_is_refused(kind: str, parts: list[Any]) -> None:
     with pytest.raises((TypeError, ValueError, LookupError)):
-        codec.speech_event(kind, parts)
+        codec.event_of(kind, parts)
 
 
 def test_a_voice_comes_back_with_the_same_key() -> None:

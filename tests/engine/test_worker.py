@@ -35,6 +35,7 @@ async def test_a_stream_starts_speaks_and_ends() -> None:
         assert events[0] == ["event", 5, "word", 0, 3, 0, 5]
         assert [np.frombuffer(e[4], "<i2").tolist() for e in events[1:]] == [[0, 0, 0], [1, 1, 1]]
         assert events[1][3] <= events[2][3]
+        assert done[2].pop("took_s") >= 0.0
         assert done == ["done", 5, {"finish": "stop", "continuation": b"+"}]
         assert (await peer.idle())["slots"] == 2
 
@@ -239,7 +240,7 @@ async def test_a_slow_listener_does_not_slow_another(capfd: pytest.CaptureFixtur
     capfd.readouterr()
 
 
-OPEN = ["open", 1, "synthesize", {"utterance": codec.plain(say(hang_after=0))}, 1]
+OPEN = ["open", 1, "synthesize", {"request": codec.plain(say(hang_after=0))}, 1]
 MAD: list[list[list[Any]]] = [
     [["open"]],
     [[*OPEN, "more"]],
@@ -274,7 +275,7 @@ async def test_a_request_that_makes_no_sense_is_refused() -> None:
             ("dance", {}),
             ("synthesize", {}),
             ("synthesize", None),
-            ("synthesize", {"utterance": {"text": "no meta"}}),
+            ("synthesize", {"request": {"text": "no meta"}}),
         ]
         for number, (op, header) in enumerate(senseless):
             peer.send("open", number, op, header, 100)

@@ -6,18 +6,21 @@ import dataclasses
 import types
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from voicegw.backend import (
+    Activity,
     AudioChunk,
     BackendFailed,
+    Hypothesis,
+    Language,
     ModelInfo,
     Pcm,
-    SpeechDone,
-    SpeechEvent,
+    Samples,
+    TranscriptSegment,
     Voice,
     VoiceSample,
     WordTiming,
@@ -25,6 +28,9 @@ from voicegw.backend import (
 from voicegw.engine.wire import PIECE
 
 T = TypeVar("T")
+
+Event: TypeAlias = AudioChunk | WordTiming | Language | Hypothesis | TranscriptSegment | Activity
+"""What comes of a stream before its last event."""
 
 
 def plain(value: Any) -> Any:
@@ -125,28 +131,52 @@ def s16(pcm: Pcm) -> NDArray[np.int16]:
     return rounded
 
 
-def speech_parts(event: SpeechEvent, at: float) -> list[list[Any]]:
-    """Give the ``event`` frames' tails for one speech event; audio in pieces, stamped with the worker's clock."""
+_PLAIN = {
+    "language": Language,
+    "hypothesis": Hypothesis,
+    "segment": TranscriptSegment,
+    "activity": Activity,
+}
+"""Events that go as their fields, by the name they have on the wire."""
+
+_NAMES = {cls: name for name, cls in _PLAIN.items()}
+
+
+def event_parts(event: Any, at: float) -> list[list[Any]]:
+    """Give the ``event`` frames' tails for one event; audio in pieces, stamped with the worker's clock.
+
+    Raises:
+        BackendFailed: It is no event of any operation, or its audio is no audio.
+    """
     if isinstance(event, AudioChunk):
         data = memoryview(s16(event.pcm).astype("<i2", copy=False).tobytes())
         return [["audio", at, bytes(data[i : i + PIECE])] for i in range(0, len(data), PIECE)]
     if isinstance(event, WordTiming):
         return [["word", int(event.start), int(event.end), int(event.char_start), int(event.char_end)]]
-    raise BackendFailed(f"the model gave a {type(event).__name__}, which is no speech event")
+    name = _NAMES.get(type(event))
+    if name is None:
+        raise BackendFailed(f"the model gave a {type(event).__name__}, which is no event")
+    return [[name, plain(event)]]
 
 
-def speech_event(kind: str, parts: list[Any]) -> SpeechEvent:
-    """Make a speech event from an ``event`` frame's kind and tail."""
+def event_of(kind: str, parts: list[Any]) -> Event:
+    """Make an event from an ``event`` frame's kind and tail.
+
+    Raises:
+        TypeError: There is no such kind, or a field has another type than declared.
+    """
     if kind == "audio":
         return AudioChunk(np.frombuffer(parts[1], "<i2"), float(parts[0]))
     if kind == "word":
         return WordTiming(*(int(p) for p in parts))
-    raise TypeError(f"unknown event {kind!r}")
+    if kind not in _PLAIN:
+        raise TypeError(f"unknown event {kind!r}")
+    return build(_PLAIN[kind], parts[0])
 
 
-def speech_done(fields: Mapping[str, Any]) -> SpeechDone:
-    """Make the last event from a ``done`` frame."""
-    return build(SpeechDone, fields)
+def samples_of(data: bytes) -> Samples:
+    """Turn s16le audio into what adapters listen to: float32 in [-1, 1), a whole step being 1/32768."""
+    return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768.0)
 
 
 def voice_header(voice: Voice) -> tuple[list[dict[str, Any]], bytes]:

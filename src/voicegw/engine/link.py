@@ -6,19 +6,24 @@ import asyncio
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from voicegw.backend import ModelInfo, SpeechEvent, Utterance, Voice
+from voicegw.backend import ModelInfo, Utterance, Voice
 from voicegw.engine import codec, wire
+from voicegw.engine.operations import OPERATIONS
 from voicegw.engine.spec import ModelState
 from voicegw.errors import InvalidRequest, VoicegwError, WorkerLost
 
 
 @dataclass(slots=True)
 class WorkerStatus:
-    """What the worker last said of itself; see the fields of ``status`` frames."""
+    """What the worker last said of itself; see the fields of ``status`` frames.
+
+    ``step_counts`` are the model's steps by how long they took, see :mod:`voicegw.backend.slots.timing`; () where it
+    has made none.
+    """
 
     state: ModelState = ModelState.DECLARED
     progress: float = 0.0
@@ -28,48 +33,134 @@ class WorkerStatus:
     slots: int = 1
     voices: int = 0
     voice_bytes: int = 0
+    step_counts: tuple[int, ...] = ()
+    step_total_s: float = 0.0
+
+
+class StreamWatch(Protocol):
+    """Whoever wants to know how a worker treats one utterance."""
+
+    def admitted(self, waited_s: float) -> None:
+        """Take note that it has a slot, after so many seconds in the worker's queue."""
+        ...
+
+    def spoken(self, took_s: float) -> None:
+        """Take note that all of it is spoken, and of the model's seconds: those spent on waiting to be heard not."""
+        ...
+
+
+class _Alarm:
+    """Ends a wait that lasts too long.
+
+    One timer serves all waits of a stream, one after another. It is moved when it rings too early, not before every
+    wait: to set and unset a timer costs 5 us, a tenth of what a chunk may cost altogether.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiter = self._loop.create_future()
+        self._due = 0.0
+
+    def guarded(self, within_s: float) -> asyncio.Future[None]:
+        """Make a future to wait for: it gets a TimeoutError unless it is done in time."""
+        self._waiter, self._due = self._loop.create_future(), self._loop.time() + within_s
+        if self._timer is None or self._timer.when() > self._due:
+            self._set()
+        return self._waiter
+
+    def clear(self) -> None:
+        """Let the timer go."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _set(self) -> None:
+        self.clear()
+        self._timer = self._loop.call_at(self._due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        if self._waiter.done():
+            return  # the next wait sets it again
+        if self._loop.time() < self._due:
+            self._set()
+        else:
+            self._waiter.set_exception(TimeoutError())
 
 
 class LinkStream:
     """One request under way: an iterator of its events, bounded by its credit.
+
+    Args:
+        link: Where it runs.
+        number: The stream's.
+        op: What was asked for, one of :data:`OPERATIONS`.
+        voice: Whose samples are sent if the worker asks for them.
+        window: Bytes of audio that may wait here for the listener.
+        watch: Is told how it fares.
 
     Attributes:
         started: Whether the worker gave it a slot.
         finished: Whether its last frame came.
     """
 
-    def __init__(self, link: Link, number: int, voice: Voice | None, window: int) -> None:
+    def __init__(
+        self, link: Link, number: int, op: str, *, voice: Voice | None, window: int, watch: StreamWatch | None
+    ) -> None:
         self.started = False
         self.finished = False
         self._link = link
         self._number = number
+        self._end_type = OPERATIONS[op].end
         self._voice = voice
-        self._upload: asyncio.Task[None] | None = None
-        self._events: deque[tuple[SpeechEvent, int] | VoicegwError] = deque()
+        self._watch = watch
+        self._tasks: list[asyncio.Task[None]] = []
+        self._events: deque[tuple[Any, int] | Exception] = deque()
         self._waiter: asyncio.Future[None] | None = None
+        self._alarm = _Alarm()
         self._window = wire.Window(window, lambda amount: link.send("credit", number, amount))
+        self._input = wire.Credit(0)
+        self._ours = False
+        self._since = time.monotonic()
 
-    async def next(self, within_s: float) -> SpeechEvent:
-        """Give the next event; :class:`SpeechDone` is the last.
+    async def next(self, within_s: float) -> Any:
+        """Give the next event; the operation's last one is the last.
 
         Args:
             within_s: Longest wait for it in seconds.
 
         Raises:
             VoicegwError: What the worker answered, or :class:`WorkerLost`.
+            Exception: What the source of an :meth:`upload` ended with.
             TimeoutError: Nothing came in time.
         """
         if not self._events:
-            self._waiter = asyncio.get_running_loop().create_future()
-            async with asyncio.timeout(within_s):
-                await self._waiter
+            self._waiter = self._alarm.guarded(within_s)
+            await self._waiter
         item = self._events.popleft()
-        if isinstance(item, VoicegwError):
+        if isinstance(item, Exception):
             raise item
         event, size = item
         if size:
             self._window.consumed(size)
         return event
+
+    def silent_s(self) -> float:
+        """Seconds for which the worker has said nothing although it was its turn; 0 while it waits for input."""
+        return 0.0 if self._ours else time.monotonic() - self._since
+
+    def upload(self, source: AsyncIterator[bytes]) -> None:
+        """Send what goes up, from when the worker has a slot; what the source raises ends the stream."""
+        task = asyncio.get_running_loop().create_task(self._send_input(source))
+        task.add_done_callback(self._uploaded)
+        self._tasks.append(task)
+
+    async def aclose(self) -> None:
+        """Be done with the stream, and wait until nothing takes from the source of its input any more."""
+        self.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def close(self) -> None:
         """Be done with the stream; what has not finished is cancelled in the worker."""
@@ -86,30 +177,68 @@ class LinkStream:
 
     def frame(self, name: str, frame: wire.Frame) -> None:
         """Take one of the worker's frames for this stream."""
+        self._since = time.monotonic()
         if name == "event":
-            event = codec.speech_event(frame[2], frame[3:])
+            event = codec.event_of(frame[2], frame[3:])
             self._put((event, len(frame[4]) if frame[2] == "audio" else 0))
+        elif name == "credit":
+            self._input.grant(frame[2])
         elif name == "done":
-            self._put((codec.speech_done(frame[2]), 0))
-            self._end()
+            self._done(frame[2])
         elif name == "error":
             self._put(VoicegwError.from_wire(frame[2]))
             self._end()
         elif name == "start":
-            self.started = True
-        elif name == "need_voice" and self._upload is None:
-            self._upload = asyncio.get_running_loop().create_task(self._send_voice())
+            self._begun(frame[2])
+        elif name == "need_voice" and not self._tasks:
+            self._tasks.append(asyncio.get_running_loop().create_task(self._send_voice()))
 
-    def _put(self, item: tuple[SpeechEvent, int] | VoicegwError) -> None:
+    def _begun(self, waited_s: Any) -> None:
+        self.started = True
+        if self._watch is not None:
+            self._watch.admitted(float(waited_s))
+
+    def _done(self, fields: Mapping[str, Any]) -> None:
+        self._put((codec.build(self._end_type, fields), 0))
+        if self._watch is not None and "took_s" in fields:
+            self._watch.spoken(float(fields["took_s"]))
+        self._end()
+
+    def _put(self, item: tuple[Any, int] | Exception) -> None:
         self._events.append(item)
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
     def _end(self) -> None:
         self.finished = True
+        self._alarm.clear()
         self._link.drop(self._number)
-        if self._upload is not None:
-            self._upload.cancel()
+        for task in self._tasks:
+            task.cancel()
+
+    async def _send_input(self, source: AsyncIterator[bytes]) -> None:
+        await self._input.some()
+        self._turn(ours=True)
+        async for data in source:
+            for piece in wire.pieces(data):
+                self._turn(ours=False)
+                await self._input.take(len(piece))
+                self._link.send("input", self._number, piece)
+                await self._link.connection.drain()
+            self._turn(ours=True)
+        self._turn(ours=False)
+        self._link.send("end_input", self._number)
+
+    def _turn(self, *, ours: bool) -> None:
+        """Note whose turn it is: ours to send input, or the worker's to take it or to answer."""
+        self._ours = ours
+        self._since = time.monotonic()
+
+    def _uploaded(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception) and not self.finished:
+            self._put(error)
+            self.close()
 
     async def _send_voice(self) -> None:
         if self._voice is None:
@@ -173,17 +302,32 @@ class Link:
         return len(self._streams)
 
     @property
+    def running(self) -> int:
+        """Those of them that have a slot."""
+        return sum(stream.started for stream in self._streams.values())
+
+    @property
     def load(self) -> int:
         """Utterances that the worker runs or queues: this gateway's, and those of others when it last spoke of them."""
         return len(self._streams) + self._others
 
-    def synthesize(self, utterance: Utterance, voice: Voice | None, window: int) -> LinkStream:
-        """Open a stream of speech.
+    def synthesize(
+        self, utterance: Utterance, voice: Voice | None, window: int, watch: StreamWatch | None = None
+    ) -> LinkStream:
+        """Open a stream of speech; see :meth:`open`."""
+        return self.open("synthesize", utterance, window, voice, watch)
+
+    def open(
+        self, op: str, request: Any, window: int, voice: Voice | None = None, watch: StreamWatch | None = None
+    ) -> LinkStream:
+        """Open a stream.
 
         Args:
-            utterance: What to speak.
-            voice: Whose samples are sent if the worker asks for them.
+            op: What is asked for, one of :data:`OPERATIONS`.
+            request: Of that operation's type.
             window: Bytes of audio that may wait here for the listener.
+            voice: Whose samples are sent if the worker asks for them.
+            watch: Is told how it fares.
 
         Raises:
             WorkerLost: The connection is over.
@@ -192,10 +336,10 @@ class Link:
         if not self.connection.connected:
             raise WorkerLost("the worker is gone")
         number = next(self._numbers)
-        stream = LinkStream(self, number, voice, window)
-        header = {"utterance": codec.plain(utterance), "voice_key": voice.key if voice else None}
+        stream = LinkStream(self, number, op, voice=voice, window=window, watch=watch)
+        header = {"request": codec.plain(request), "voice_key": voice.key if voice else None}
         try:
-            self.send("open", number, "synthesize", header, window)
+            self.send("open", number, op, header, window)
         except wire.WireError as error:
             raise InvalidRequest(str(error)) from error
         self._streams[number] = stream

@@ -6,15 +6,35 @@ import asyncio
 import hashlib
 import math
 import time
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
-from voicegw.backend import AudioChunk, BackendFailed, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice
-from voicegw.engine.link import Link, LinkStream
+import numpy as np
+from numpy.typing import NDArray
+
+from voicegw.backend import (
+    Activity,
+    AudioChunk,
+    BackendFailed,
+    DecodeEvent,
+    DecodeOptions,
+    ModelInfo,
+    RequestMeta,
+    SpeechDone,
+    SpeechEvent,
+    TranscriptEvent,
+    TranscriptionOptions,
+    Utterance,
+    Voice,
+)
+from voicegw.engine.link import Link, LinkStream, StreamWatch
+from voicegw.engine.operations import OPERATIONS, DetectRequest, Embedded, EmbedRequest
 from voicegw.engine.place import Worker
+from voicegw.engine.poison import Poison
 from voicegw.engine.spec import EngineLimits, ModelSpec, ModelState
-from voicegw.errors import DeadlineExceeded, PoisonRequest, Unavailable, WorkerLost
+from voicegw.errors import DeadlineExceeded, Unavailable, WorkerLost
 
 GRACE_S = 0.5
 """Seconds beyond the deadline in which a worker's own answer, which knows more, may still come."""
@@ -28,49 +48,6 @@ _BEST_FIRST = (
     ModelState.DECLARED,
     ModelState.FAILED,
 )
-
-
-class Poison:
-    """Requests that were running when a worker crashed; the second time, they are not tried again.
-
-    Args:
-        most: Fingerprints remembered.
-        keep_s: Seconds after which a crash is forgiven.
-    """
-
-    def __init__(self, most: int = 1024, keep_s: float = 600.0) -> None:
-        self._most = most
-        self._keep_s = keep_s
-        self._crashes: OrderedDict[bytes, tuple[frozenset[str], float]] = OrderedDict()
-
-    @staticmethod
-    def fingerprint(utterance: Utterance, voice: Voice | None) -> bytes:
-        """Hash what makes two utterances the same work."""
-        parameters = sorted((str(k), repr(v)) for k, v in utterance.parameters.items())
-        same = (utterance.text, utterance.language, utterance.voice, voice and voice.key, utterance.seed, parameters)
-        return hashlib.sha256(repr(same).encode("utf-8", "surrogatepass")).digest()
-
-    def crashed(self, fingerprint: bytes, crash: str) -> None:
-        """Note that a worker died while this ran; ``crash`` names the death, which many requests may have seen."""
-        now = time.monotonic()
-        crashes, when = self._crashes.pop(fingerprint, (frozenset(), 0.0))
-        self._crashes[fingerprint] = ((crashes if now - when < self._keep_s else frozenset()) | {crash}, now)
-        if len(self._crashes) > self._most:
-            self._crashes.popitem(last=False)
-
-    def forgive(self, fingerprint: bytes) -> None:
-        """Note that this was served: it was not what the worker died of."""
-        self._crashes.pop(fingerprint, None)
-
-    def check(self, fingerprint: bytes) -> None:
-        """Refuse what ran at two crashes.
-
-        Raises:
-            PoisonRequest: It did.
-        """
-        crashes, when = self._crashes.get(fingerprint, (frozenset(), 0.0))
-        if len(crashes) >= 2 and time.monotonic() - when < self._keep_s:  # noqa: PLR2004 - two crashes are the rule
-            raise PoisonRequest("this request was running at two crashes of the model and is not tried again")
 
 
 class ModelPool:
@@ -89,6 +66,7 @@ class ModelPool:
         self._changed = asyncio.Event()
         self._poison = Poison()
         self._closed = False
+        self._unplaced = 0
 
     def add(self, worker: Worker) -> None:
         """Take a worker's place into the pool."""
@@ -130,6 +108,16 @@ class ModelPool:
         """Utterances of this gateway that are under way."""
         return sum(worker.link.in_flight for worker in self._workers if worker.link is not None)
 
+    @property
+    def running(self) -> int:
+        """Those of them that have a slot."""
+        return sum(worker.link.running for worker in self._workers if worker.link is not None)
+
+    @property
+    def waiting(self) -> int:
+        """Utterances of this gateway without a slot: in the queue of a worker, or waiting for one that can serve."""
+        return self._unplaced + self.in_flight - self.running
+
     async def describe(self, within_s: float) -> ModelInfo:
         """Wait for the manifest.
 
@@ -149,11 +137,13 @@ class ModelPool:
                 raise Unavailable(error.message, retry_after_s=error.retry_after_s) from None
         return info
 
-    async def synthesize(self, utterance: Utterance, voice: Voice | None = None) -> AsyncGenerator[SpeechEvent, None]:
+    async def synthesize(
+        self, utterance: Utterance, voice: Voice | None = None, watch: StreamWatch | None = None
+    ) -> AsyncGenerator[SpeechEvent, None]:
         """Speak one utterance on the best worker; audio comes as int16 with the worker's clock.
 
         A model that is not loaded is loaded, and a restart is waited for, while that fits ``start_within_s``. A worker
-        that is lost before the first event is replaced once.
+        that is lost before the first event is replaced once. ``watch`` is told what the workers say of it.
 
         Raises:
             Overloaded: The worker's queue is full.
@@ -171,7 +161,7 @@ class ModelPool:
             link = await self._choose(voice, deadline)
             left = max(0.0, deadline - time.monotonic())
             timed = replace(utterance, meta=replace(utterance.meta, start_within_s=left))
-            stream = link.synthesize(timed, voice, self._limits.stream_bytes)
+            stream = link.synthesize(timed, voice, self._limits.stream_bytes, watch)
             begun = heard = False
             try:
                 while True:
@@ -189,21 +179,100 @@ class ModelPool:
             finally:
                 stream.close()
 
+    async def transcribe(
+        self, audio: AsyncIterator[NDArray[np.int16]], options: TranscriptionOptions
+    ) -> AsyncGenerator[TranscriptEvent, None]:
+        """Transcribe mono audio at the model's rate while it comes; what ``audio`` raises is raised.
+
+        Nothing is taken from ``audio`` before a worker has a slot, which must be within ``start_within_s``.
+
+        Raises:
+            VoicegwError: As :meth:`synthesize`; a worker that is lost is replaced while it has had no audio yet.
+        """
+        async with aclosing(self._converse("transcribe", options, _s16le(audio))) as events:
+            async for event in events:
+                yield event
+
+    async def decode(self, data: AsyncIterator[bytes], options: DecodeOptions) -> AsyncGenerator[DecodeEvent, None]:
+        """Decode an upload; see :meth:`transcribe` for how it is taken in, and what is raised.
+
+        Raises:
+            InvalidRequest: It is no audio, or more than ``max_s`` seconds of it.
+        """
+        async with aclosing(self._converse("decode", options, data)) as events:
+            async for event in events:
+                yield event
+
+    async def detect(
+        self, audio: AsyncIterator[NDArray[np.int16]], meta: RequestMeta
+    ) -> AsyncGenerator[Activity, None]:
+        """Give changes of voice activity while audio comes; see :meth:`transcribe`."""
+        async with aclosing(self._converse("detect", DetectRequest(meta), _s16le(audio))) as events:
+            async for event in events:
+                if isinstance(event, Activity):
+                    yield event
+
+    async def embed(self, clips: Sequence[NDArray[np.int16]], meta: RequestMeta) -> NDArray[np.float32]:
+        """Give one embedding per clip of mono audio at the model's rate, shape (clips, dimensions)."""
+        request = EmbedRequest(meta, tuple(len(clip) for clip in clips))
+        async with aclosing(self._converse("embed", request, _s16le(_each(clips)))) as events:
+            async for event in events:
+                if isinstance(event, Embedded):
+                    return event.vectors()
+        raise BackendFailed("the model gave no embeddings")
+
+    async def _converse(self, op: str, request: Any, source: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
+        """Do what takes something in, on the best worker; the operation's last event is the last one given."""
+        deadline = time.monotonic() + request.meta.start_within_s
+        for last_try in (False, True):
+            link = await self._choose(None, deadline)
+            left = max(0.0, deadline - time.monotonic())
+            timed = replace(request, meta=replace(request.meta, start_within_s=left))
+            stream = link.open(op, timed, self._limits.stream_bytes)
+            stream.upload(source)
+            try:
+                while True:
+                    event = await self._answer(stream, deadline)
+                    yield event
+                    if isinstance(event, OPERATIONS[op].end):
+                        return
+            except WorkerLost:
+                if stream.started or last_try:
+                    raise
+            finally:
+                await stream.aclose()
+
+    async def _answer(self, stream: LinkStream, deadline: float) -> Any:
+        """Give the next event: a slot by the deadline, then an answer without a stall, unless input is awaited."""
+        within_s = self._limits.stall_s if stream.started else max(0.0, deadline - time.monotonic()) + GRACE_S
+        while True:
+            try:
+                return await stream.next(within_s)
+            except TimeoutError:
+                if not stream.started:
+                    raise DeadlineExceeded(f"model {self.model_id!r} had no slot in time", retry_after_s=5.0) from None
+                within_s = self._limits.stall_s - stream.silent_s()
+                if within_s <= 0:
+                    raise BackendFailed(
+                        f"the model gave nothing for {self._limits.stall_s:g} s", code="stalled"
+                    ) from None
+
     async def _event(self, stream: LinkStream, deadline: float | None) -> SpeechEvent:
         """Give the next event: the first audio by the deadline, what follows without a stall."""
         within_s = self._limits.stall_s if deadline is None else max(0.0, deadline - time.monotonic()) + GRACE_S
         try:
-            return await stream.next(within_s)
+            event: SpeechEvent = await stream.next(within_s)
         except TimeoutError:
             if deadline is None:
                 raise BackendFailed(f"the model gave nothing for {within_s:g} s", code="stalled") from None
             raise DeadlineExceeded(f"model {self.model_id!r} gave no audio in time", retry_after_s=5.0) from None
+        return event
 
     async def _choose(self, voice: Voice | None, deadline: float) -> Link:
         while True:
             if self._closed:
                 raise self._unavailable()
-            ready = {worker.name: link for worker in self._workers if (link := _ready(worker)) is not None}
+            ready = {worker.name: link for worker in self._workers if (link := worker.serving) is not None}
             link = self._best(ready, voice) if ready else None
             if link is None or link.load >= link.status.slots:
                 for worker in self._workers:
@@ -224,6 +293,7 @@ class ModelPool:
         return min(ready.values(), key=lambda link: link.load / max(1, link.status.slots))
 
     async def _wait(self, deadline: float) -> None:
+        self._unplaced += 1
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
                 await self._changed.wait()
@@ -232,6 +302,8 @@ class ModelPool:
                 f"model {self.model_id!r} was not ready in time: {self.state.value} {self.detail}".rstrip(),
                 retry_after_s=5.0,
             ) from None
+        finally:
+            self._unplaced -= 1
 
     def _unavailable(self) -> Unavailable:
         if self._closed:
@@ -241,6 +313,11 @@ class ModelPool:
         return Unavailable(f"model {self.model_id!r} is not available: {self.detail}", retry_after_s=wait)
 
 
-def _ready(worker: Worker) -> Link | None:
-    link = worker.link
-    return link if worker.state is ModelState.READY and link is not None and link.connection.connected else None
+async def _s16le(audio: AsyncIterator[NDArray[np.int16]]) -> AsyncGenerator[bytes, None]:
+    async for samples in audio:
+        yield samples.astype("<i2", copy=False).tobytes()
+
+
+async def _each(clips: Sequence[NDArray[np.int16]]) -> AsyncGenerator[NDArray[np.int16], None]:
+    for clip in clips:
+        yield clip

@@ -22,7 +22,8 @@ from typing import Any
 
 from voicegw.backend import discovery
 from voicegw.engine import codec, wire
-from voicegw.engine.runtime import Runtime, failure, log_line
+from voicegw.engine.runtime import Runtime, failure
+from voicegw.engine.serving import log_line
 from voicegw.engine.spec import EngineLimits, ModelState
 
 CLOSE_S = 2.0
