@@ -1,4 +1,4 @@
-"""What the server takes on: how large a body may be and how slow, and whether there is new work at all."""
+"""What the server takes on: how large a body may be, and whether there is new work at all."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from voicegw.api.arrival import Arrival, Pace
 from voicegw.api.errors import error_response
 from voicegw.api.probes import is_probe
-from voicegw.errors import RequestTimeout, TooLarge, Unavailable, VoicegwError
+from voicegw.errors import TooLarge, Unavailable, VoicegwError
 
 _LINGER_S = 0.5
 _LINGER_BYTES = 4 * 1024 * 1024
@@ -103,84 +102,60 @@ class Gate:
             self._traffic.leave()
 
 
-class BodyLimit:
-    """ASGI middleware: what it takes to be a request's body is neither too large nor too slow.
-
-    413 for one over the limit, as soon as its length is announced or that much has been read; 408 for one that stalls
-    while it is waited for; 503 for one that is not there when the server begins to drain. The connection is closed
-    after such an answer, for what is left of the body is not read.
-
-    Args:
-        app: The application.
-        most: Bytes that a body may have.
-        pace: At which it must come.
-        traffic: Says when the server drains.
-    """
-
-    def __init__(self, app: ASGIApp, most: int, pace: Pace, traffic: Traffic) -> None:
-        self._app = app
-        self._most = most
-        self._pace = pace
-        self._traffic = traffic
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection of the ASGI server."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        announced = next((_number(value) for name, value in scope["headers"] if name == b"content-length"), 0)
-        if announced > self._most:
-            await _refuse(_too_large(self._most, announced), receive, send, linger=not _expects_continue(scope))
-            return
-        body = _Body(receive, self._most, Arrival(self._pace), self._traffic)
-        try:
-            await self._app(scope, body.receive, send)
-        except _Refused as refused:
-            await _refuse(refused.error, receive, send, linger=True)
-
-
-class _Refused(Exception):
-    """The body is not taken; caught where the limits are kept."""
+class BodyRefused(Exception):
+    """What is left of a body will not be read: it is answered with ``error``, and the connection is closed."""
 
     def __init__(self, error: VoicegwError) -> None:
         super().__init__(error.message)
         self.error = error
 
 
-class _Body:
-    """The receiving side of one request, keeping the limits until its body is there."""
+class BodyLimit:
+    """ASGI middleware: 413 for a body over the limit, as soon as its length is announced or that much has been read.
 
-    def __init__(self, receive: Receive, most: int, arrival: Arrival, traffic: Traffic) -> None:
+    The connection is closed after such an answer, and after any :class:`BodyRefused`, for what is left of the body is
+    not read.
+    """
+
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app = app
+        self._most = most
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of the ASGI server."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        announced = _number(header(scope, b"content-length"))
+        if announced > self._most:
+            await _refuse(_too_large(self._most, announced), receive, send, linger=not header(scope, b"expect"))
+            return
+        body = _Counted(receive, self._most)
+        try:
+            await self._app(scope, body.receive, send)
+        except BodyRefused as refused:
+            await _refuse(refused.error, receive, send, linger=True)
+
+
+def header(scope: Scope, wanted: bytes) -> bytes:
+    """Give a header of a request; empty where it has none."""
+    return next((value for name, value in scope["headers"] if name == wanted), b"")
+
+
+class _Counted:
+    """The receiving side of one request, counting the bytes of its body."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive
         self._most = most
-        self._arrival = arrival
-        self._traffic = traffic
         self._read = 0
-        self._complete = False
 
     async def receive(self) -> Message:
-        if self._complete:
-            return await self._receive()
-        message = await self._next()
-        self._read += len(message.get("body", b""))
-        self._complete = not message.get("more_body")
-        if self._read > self._most:
-            raise _Refused(_too_large(self._most, self._read))
-        return message
-
-    async def _next(self) -> Message:
-        now = asyncio.get_running_loop().time
-        asked = now()
-        wait = self._traffic.wait(self._arrival.left_s)
-        try:
-            async with wait:
-                message = await self._receive()
-        except TimeoutError:
-            late = RequestTimeout(f"The body stalled after {self._read} bytes.")
-            raise _Refused(shutting_down() if self._traffic.draining else late) from None
-        finally:
-            self._traffic.waited(wait)
-        self._arrival.came(len(message.get("body", b"")), now() - asked)
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._read += len(message.get("body", b""))
+            if self._read > self._most:
+                raise BodyRefused(_too_large(self._most, self._read))
         return message
 
 
@@ -191,11 +166,6 @@ def _number(digits: bytes) -> int:
 
 def _too_large(most: int, size: int) -> TooLarge:
     return TooLarge(f"Maximum content size limit ({most}) exceeded ({size} bytes read)")
-
-
-def _expects_continue(scope: Scope) -> bool:
-    """Tell whether the client sends its body only when it is asked to: it is not, then."""
-    return any(name == b"expect" for name, _ in scope["headers"])
 
 
 async def _refuse(error: VoicegwError, receive: Receive, send: Send, *, linger: bool) -> None:
