@@ -14,7 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from voicegw.engine.spec import EngineLimits, ModelSpec
-from voicegw.settings_values import Bytes, Count, ExistingFile, Language, Name, Origin, Seconds, Sha256
+from voicegw.settings_values import (
+    Address,
+    Bytes,
+    Count,
+    ExistingFile,
+    Language,
+    Name,
+    Origin,
+    Seconds,
+    SecondsOrNone,
+    Sha256,
+)
+from voicegw.transport.limits import ConnectionLimits
 
 OPENAI_SPEECH_NAMES: Final = (
     "tts-1",
@@ -69,6 +81,7 @@ class Server(_Part):
     Attributes:
         api_keys: Who may ask; () is everybody.
         public_discovery: Whether models, voices and documentation are listed without a key.
+        public_metrics: Whether ``/metrics`` is answered without a key.
         cors_origins: Origins whose pages may ask from a browser; ``*`` is all.
     """
 
@@ -78,6 +91,7 @@ class Server(_Part):
     tls_key: ExistingFile | None = None
     api_keys: tuple[ApiKey, ...] = ()
     public_discovery: bool = True
+    public_metrics: bool = True
     cors_origins: tuple[Origin, ...] = ()
 
 
@@ -118,6 +132,15 @@ class Limits(_Part):
     """Every limit of the system.
 
     Attributes:
+        connections: Connections at a time, as far as the system's limit of open files allows.
+        headers_s: Seconds within which a connection must bring the whole head of a request; a TLS handshake counts.
+        header_bytes: Size of that head.
+        keep_alive_s: Seconds that a connection may be idle between two requests. Clients should be the first to give
+            one up, for a request may cross with the server's close: httpx and OpenAI's clients in Python do so after 5,
+            Node after 4 or 5, aiohttp after 15, .NET, nginx and AWS's load balancers after 60.
+        body_idle_s: Seconds that a request's body may pause while the server waits for it.
+        body_bytes_per_s: Slowest that a body may come: each second that a pause takes has to be earned by so many.
+        write_idle_s: Seconds within which a client must take some of what is sent to it, however little.
         json_bytes: Size of a JSON body.
         upload_bytes: Size of an uploaded file.
         decoded_s: Seconds of audio that an upload may decode to.
@@ -142,8 +165,17 @@ class Limits(_Part):
         restart_max_s: Longest pause between two starts.
         crashes: Crashes within ``crash_window_s`` seconds after which a model rests for ``restart_max_s``.
         crash_window_s: See ``crashes``.
+        result_cache_s: Seconds that an answer is kept for a client that did not get it; 0 = not at all.
+        result_cache_bytes: Size of all answers that are kept so, those being made included.
     """
 
+    connections: Count = 10_000
+    headers_s: Seconds = 10.0
+    header_bytes: Bytes = 64 * 2**10
+    keep_alive_s: Seconds = 75.0
+    body_idle_s: Seconds = 10.0
+    body_bytes_per_s: Bytes = 500
+    write_idle_s: Seconds = 60.0
     json_bytes: Bytes = 16 * 2**20
     upload_bytes: Bytes = 25 * 2**20
     decoded_s: Seconds = 4 * 3600.0
@@ -168,6 +200,18 @@ class Limits(_Part):
     restart_max_s: Seconds = 60.0
     crashes: Count = 5
     crash_window_s: Seconds = 60.0
+    result_cache_s: SecondsOrNone = 60.0
+    result_cache_bytes: Bytes = 64 * 2**20
+
+    def transport(self) -> ConnectionLimits:
+        """Give the limits of connections, as the server takes them."""
+        return ConnectionLimits(
+            connections=self.connections,
+            headers_s=self.headers_s,
+            header_bytes=self.header_bytes,
+            keep_alive_s=self.keep_alive_s,
+            write_idle_s=self.write_idle_s,
+        )
 
     def engine(self) -> EngineLimits:
         """Give the limits that the engine keeps, as it takes them."""
@@ -219,12 +263,27 @@ class Logging(_Part):
     format: Literal["json", "console"] = "json"
 
 
+class Tracing(_Part):
+    """OpenTelemetry spans of requests; needs the extra ``otel``.
+
+    Attributes:
+        enabled: Whether spans are made and sent.
+        endpoint: Root of the collector, by OTLP over HTTP; None = that of the ``OTEL_*`` variables.
+        flush_s: Seconds that the last spans may take to be sent when the server ends, up to 3.
+    """
+
+    enabled: bool = False
+    endpoint: Address | None = None
+    flush_s: Annotated[Seconds, Field(le=3)] = 2.0
+
+
 class Settings(BaseSettings):
     """The whole tree.
 
     Attributes:
         aliases: Further names of models: alias to model id.
         voice_aliases: Further names of voices: model id to language (``*`` for any) to alias to voice id.
+        lexicon: File that says how words are said; see :class:`voicegw.text.lexicon.Lexicon`.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="VOICEGW_", env_nested_delimiter="__")
@@ -233,9 +292,11 @@ class Settings(BaseSettings):
     models: tuple[Model, ...] = USUAL_MODELS
     aliases: dict[Name, str] = Field(default_factory=dict)
     voice_aliases: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
+    lexicon: ExistingFile | None = None
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     logging: Logging = Logging()
+    tracing: Tracing = Tracing()
 
     @classmethod
     def settings_customise_sources(

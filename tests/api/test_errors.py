@@ -13,18 +13,23 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tests.support.gateway import listening
+from tests.support.gateway import WAIT_S, listening
 from voicegw import errors as families
 from voicegw.api.boundary import Boundary
 from voicegw.api.errors import error_response, install
+from voicegw.api.exchange import Exchanges
+from voicegw.api.metrics import Metrics
+from voicegw.api.templates import Templates
 from voicegw.errors import (
     BackendFailed,
     Cancelled,
     DeadlineExceeded,
+    HeadersTooLarge,
     InvalidRequest,
     NotFound,
     Overloaded,
     PoisonRequest,
+    RequestTimeout,
     TooLarge,
     Unavailable,
     UnsupportedMedia,
@@ -35,8 +40,10 @@ from voicegw.errors import (
 ERRORS: tuple[tuple[VoicegwError, int, str, str | None], ...] = (
     (InvalidRequest("m", param="p"), 400, "invalid_request_error", None),
     (NotFound("m"), 404, "invalid_request_error", None),
+    (RequestTimeout("m"), 408, "invalid_request_error", None),
     (TooLarge("m"), 413, "invalid_request_error", None),
     (UnsupportedMedia("m"), 415, "invalid_request_error", None),
+    (HeadersTooLarge("m"), 431, "invalid_request_error", None),
     (Overloaded("m", retry_after_s=2.2), 429, "rate_limit_error", "3"),
     (Overloaded("m"), 429, "rate_limit_error", "1"),
     (BackendFailed("m"), 500, "server_error", None),
@@ -111,7 +118,7 @@ def fragile() -> FastAPI:
     """Make an application whose routes fail in all ways."""
     app = FastAPI()
     install(app)
-    app.add_middleware(Boundary)
+    app.add_middleware(Boundary, exchanges=Exchanges(Templates(), Metrics({})))
 
     @app.get("/unexpected")
     async def unexpected() -> Response:
@@ -148,7 +155,7 @@ class Half(Response):
 
 @pytest.mark.parametrize("http", ["httptools", "h11"])
 def test_failures_of_routes(http: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with listening(fragile(), http) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with listening(fragile(), http) as url, httpx.Client(base_url=url, trust_env=False, timeout=WAIT_S) as client:
         response = client.get("/unexpected", headers={"x-request-id": "mine"})
         assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
         assert response.json()["error"]["message"] == "The server failed on this request."

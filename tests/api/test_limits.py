@@ -80,6 +80,13 @@ def test_an_announced_terabyte_is_refused_at_once_and_the_connection_ends(gatewa
     assert b"(1000000000000 bytes read)" in answer
 
 
+def test_a_length_may_have_many_zeros(gateway: Gateway) -> None:
+    answer = raw(gateway, head(f"Content-Length: {'0' * 5000}{LIMIT + 1}"))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    answer = raw(gateway, head(f"Content-Length: {'0' * 5000}", "Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 400 ")  # there is no JSON
+
+
 def test_an_endless_body_is_answered_and_the_connection_ends(gateway: Gateway) -> None:
     answer = b""
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:

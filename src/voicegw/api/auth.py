@@ -8,12 +8,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicegw.api.allowance import Allowance
+from voicegw.api.probes import METRICS, is_health
 from voicegw.errors import Unauthorized
 
-_HEALTH = re.compile(r"/health(/.*)?")
 _DISCOVERY = re.compile(r"(/openai)?(/v1)?/(models(/.+)?|audio/(models|voices))|/docs(/.*)?|/redoc|/openapi\.json")
 _BEARER = re.compile(rb"bearer +(\S+) *", re.IGNORECASE)
 _POLICY_VIOLATION = 1008
@@ -46,12 +46,16 @@ class Keys:
         app: The application.
         keys: All of them; () lets everybody in.
         public_discovery: Whether models, voices and documentation are listed without a key. Health always is.
+        public_metrics: Whether ``/metrics`` is answered without one.
     """
 
-    def __init__(self, app: ASGIApp, keys: Sequence[Key], *, public_discovery: bool = True) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Sequence[Key], *, public_discovery: bool = True, public_metrics: bool = True
+    ) -> None:
         self._app = app
         self._known = [(key.sha256.lower(), key, Allowance(key.concurrent, key.requests_per_minute)) for key in keys]
         self._public_discovery = public_discovery
+        self._public_metrics = public_metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -68,7 +72,9 @@ class Keys:
         if scope["type"] != "http" or scope["method"] != "GET":
             return False
         path = scope["path"]
-        return bool(_HEALTH.fullmatch(path) or (self._public_discovery and _DISCOVERY.fullmatch(path)))
+        if path == METRICS:
+            return self._public_metrics
+        return is_health(path) or (self._public_discovery and _DISCOVERY.fullmatch(path) is not None)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         key, allowance = self._identified(scope)
@@ -78,10 +84,11 @@ class Keys:
             allowance.enter()
         finally:
             state["headers"] = [*allowance.headers()]
+        place = _Place(allowance, send)
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, place.send)
         finally:
-            allowance.leave()
+            place.leave()
 
     def _identified(self, scope: Scope) -> tuple[Key, Allowance]:
         key = given(scope)
@@ -96,6 +103,28 @@ class Keys:
         digest = hashlib.sha256(key).hexdigest()
         matching = [(each, allowance) for sha256, each, allowance in self._known if hmac.compare_digest(sha256, digest)]
         return matching[0] if matching and key else None
+
+
+class _Place:
+    """What one answer takes of an allowance, given back with its last byte.
+
+    Not after it: whoever asks again as soon as the answer is whole would find it still counted.
+    """
+
+    def __init__(self, allowance: Allowance, send: Send) -> None:
+        self._allowance: Allowance | None = allowance
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.leave()
+        await self._send(message)
+
+    def leave(self) -> None:
+        """Give it back; safe to call again."""
+        if self._allowance is not None:
+            self._allowance.leave()
+            self._allowance = None
 
 
 def given(scope: Scope) -> bytes:

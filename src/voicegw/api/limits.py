@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicegw.api.errors import error_response
-from voicegw.errors import TooLarge, Unavailable
+from voicegw.api.probes import is_probe
+from voicegw.errors import TooLarge, Unavailable, VoicegwError
 
 _LINGER_S = 0.5
 _LINGER_BYTES = 4 * 1024 * 1024
@@ -17,13 +17,14 @@ _LINGER_BYTES = 4 * 1024 * 1024
 
 
 class Traffic:
-    """Counts the requests that are being answered, and says when no more are taken; health checks are not counted."""
+    """Counts the requests that are being answered, and says when no more are taken; probes are not counted."""
 
     def __init__(self) -> None:
         self._live = 0
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self._waits: set[asyncio.Timeout] = set()
 
     @property
     def live(self) -> int:
@@ -36,8 +37,14 @@ class Traffic:
         return self._draining
 
     def drain(self) -> None:
-        """Refuse new work from now on; what is under way goes on. There is no way back."""
+        """Refuse new work from now on, requests that are not there as a whole too; what is under way goes on.
+
+        There is no way back.
+        """
         self._draining = True
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(0)
 
     async def wait_idle(self) -> None:
         """Wait until nothing is under way."""
@@ -50,7 +57,7 @@ class Traffic:
             Unavailable: The server drains.
         """
         if self._draining:
-            raise Unavailable("The server is shutting down.", code="shutting_down", retry_after_s=5.0)
+            raise shutting_down()
         self._live += 1
         self._idle.clear()
 
@@ -59,6 +66,21 @@ class Traffic:
         self._live -= 1
         if not self._live:
             self._idle.set()
+
+    def wait(self, within_s: float) -> asyncio.Timeout:
+        """Give the time for waiting for a client: so long, and no longer than the server takes on work."""
+        wait = asyncio.timeout(0 if self._draining else within_s)
+        self._waits.add(wait)
+        return wait
+
+    def waited(self, wait: asyncio.Timeout) -> None:
+        """Forget a wait that is over."""
+        self._waits.discard(wait)
+
+
+def shutting_down() -> Unavailable:
+    """Give what is answered while the server drains."""
+    return Unavailable("The server is shutting down.", code="shutting_down", retry_after_s=5.0)
 
 
 class Gate:
@@ -70,7 +92,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
-        if scope["type"] == "lifespan" or f"{scope['path']}/".startswith("/health/"):
+        if scope["type"] == "lifespan" or is_probe(scope["path"]):
             await self._app(scope, receive, send)
             return
         self._traffic.enter()
@@ -80,10 +102,19 @@ class Gate:
             self._traffic.leave()
 
 
+class BodyRefused(Exception):
+    """What is left of a body will not be read: it is answered with ``error``, and the connection is closed."""
+
+    def __init__(self, error: VoicegwError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 class BodyLimit:
     """ASGI middleware: 413 for a body over the limit, as soon as its length is announced or that much has been read.
 
-    The connection is closed after such an answer, for what is left of the body is not read.
+    The connection is closed after such an answer, and after any :class:`BodyRefused`, for what is left of the body is
+    not read.
     """
 
     def __init__(self, app: ASGIApp, most: int) -> None:
@@ -95,31 +126,28 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
+        announced = _number(header(scope, b"content-length"))
         if announced > self._most:
-            await _refuse(self._error(announced), receive, send, linger=not _expects_continue(scope))
+            await _refuse(_too_large(self._most, announced), receive, send, linger=not header(scope, b"expect"))
             return
-        body = _Counted(receive, self._most, self._error)
+        body = _Counted(receive, self._most)
         try:
             await self._app(scope, body.receive, send)
-        except _OverLimit as error:
-            await _refuse(error, receive, send, linger=True)
-
-    def _error(self, size: int) -> _OverLimit:
-        return _OverLimit(f"Maximum content size limit ({self._most}) exceeded ({size} bytes read)")
+        except BodyRefused as refused:
+            await _refuse(refused.error, receive, send, linger=True)
 
 
-class _OverLimit(TooLarge):
-    """The body is over the limit; caught where the limit is kept."""
+def header(scope: Scope, wanted: bytes) -> bytes:
+    """Give a header of a request; empty where it has none."""
+    return next((value for name, value in scope["headers"] if name == wanted), b"")
 
 
 class _Counted:
     """The receiving side of one request, counting the bytes of its body."""
 
-    def __init__(self, receive: Receive, most: int, error: Callable[[int], _OverLimit]) -> None:
+    def __init__(self, receive: Receive, most: int) -> None:
         self._receive = receive
         self._most = most
-        self._error = error
         self._read = 0
 
     async def receive(self) -> Message:
@@ -127,16 +155,20 @@ class _Counted:
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
             if self._read > self._most:
-                raise self._error(self._read)
+                raise BodyRefused(_too_large(self._most, self._read))
         return message
 
 
-def _expects_continue(scope: Scope) -> bool:
-    """Tell whether the client sends its body only when it is asked to: it is not, then."""
-    return any(name == b"expect" for name, _ in scope["headers"])
+def _number(digits: bytes) -> int:
+    """Give a number that may have any number of zeros before it: Python reads no more than 4,300 digits."""
+    return int(digits.lstrip(b"0") or b"0")
 
 
-async def _refuse(error: _OverLimit, receive: Receive, send: Send, *, linger: bool) -> None:
+def _too_large(most: int, size: int) -> TooLarge:
+    return TooLarge(f"Maximum content size limit ({most}) exceeded ({size} bytes read)")
+
+
+async def _refuse(error: VoicegwError, receive: Receive, send: Send, *, linger: bool) -> None:
     response = error_response(error)
     response.headers["connection"] = "close"
     await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})

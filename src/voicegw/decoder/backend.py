@@ -38,8 +38,8 @@ class Decoder:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         given = _read(config)
-        self._most = int(given.pop("upload_bytes"))
-        self._allowance = Allowance(**given)
+        self._most = int(given["upload_bytes"])
+        self._allowance = Allowance(int(given["memory_bytes"]), given["stuck_s"], given["wall_s"])
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="decoder")
         self._sealed = False
 

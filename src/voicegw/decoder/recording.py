@@ -158,11 +158,12 @@ class Recording:
 
 
 def _opened(data: BytesIO, raw: RawFormat | None) -> InputContainer:
-    options = {**_FENCE, "format_whitelist": ",".join(CONTAINERS)}
-    if raw is not None:
+    if raw is None:
+        _check_header(data)
+        options = {**_FENCE, "format_whitelist": ",".join(CONTAINERS)}
+    else:
         layout = {"sample_rate": str(raw.rate), "ch_layout": f"{raw.channels}c"}
         options = {**_FENCE, "format_whitelist": raw.name, **layout}
-    _check_header(data)
     try:
         return av.open(data, "r", format=raw.name if raw else None, options=options, metadata_errors="replace")
     except MemoryError:

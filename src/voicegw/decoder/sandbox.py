@@ -45,9 +45,7 @@ def seal(allowance: Allowance) -> None:
     """
     if sys.platform == "linux":
         taken = int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        most = taken + allowance.memory_bytes
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        most = _within(resource.RLIMIT_AS, taken + allowance.memory_bytes)
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
@@ -77,7 +75,8 @@ class Watch:
             )
         began = time.monotonic()
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-        resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(time.process_time() + self._allowance.stuck_s), hard))
+        soft = _within(resource.RLIMIT_CPU, math.ceil(time.process_time() + self._allowance.stuck_s))
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
         signal.setitimer(signal.ITIMER_REAL, min(self._left_s, STEP_WALL * self._allowance.stuck_s))
         try:
             yield
@@ -85,3 +84,9 @@ class Watch:
             signal.setitimer(signal.ITIMER_REAL, 0)
             resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))
             self._left_s -= time.monotonic() - began
+
+
+def _within(limit: int, wanted: int) -> int:
+    """Give what is wanted, or the less that the system allows."""
+    _, hard = resource.getrlimit(limit)
+    return wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)

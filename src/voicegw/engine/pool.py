@@ -30,12 +30,12 @@ from voicegw.backend import (
     Utterance,
     Voice,
 )
-from voicegw.engine.link import Link, LinkStream
+from voicegw.engine.link import Link, LinkStream, StreamWatch
 from voicegw.engine.operations import OPERATIONS, DetectRequest, Embedded, EmbedRequest
 from voicegw.engine.place import Worker
 from voicegw.engine.poison import Poison
 from voicegw.engine.spec import EngineLimits, ModelSpec, ModelState
-from voicegw.errors import DeadlineExceeded, Unavailable, WorkerLost
+from voicegw.errors import DeadlineExceeded, Unavailable, VoicegwError, WorkerLost
 
 GRACE_S = 0.5
 """Seconds beyond the deadline in which a worker's own answer, which knows more, may still come."""
@@ -67,6 +67,7 @@ class ModelPool:
         self._changed = asyncio.Event()
         self._poison = Poison()
         self._closed = False
+        self._unplaced = 0
 
     def add(self, worker: Worker) -> None:
         """Take a worker's place into the pool."""
@@ -108,6 +109,16 @@ class ModelPool:
         """Utterances of this gateway that are under way."""
         return sum(worker.link.in_flight for worker in self._workers if worker.link is not None)
 
+    @property
+    def running(self) -> int:
+        """Those of them that have a slot."""
+        return sum(worker.link.running for worker in self._workers if worker.link is not None)
+
+    @property
+    def waiting(self) -> int:
+        """Utterances of this gateway without a slot: in the queue of a worker, or waiting for one that can serve."""
+        return self._unplaced + self.in_flight - self.running
+
     async def describe(self, within_s: float) -> ModelInfo:
         """Wait for the manifest.
 
@@ -127,11 +138,13 @@ class ModelPool:
                 raise Unavailable(error.message, retry_after_s=error.retry_after_s) from None
         return info
 
-    async def synthesize(self, utterance: Utterance, voice: Voice | None = None) -> AsyncGenerator[SpeechEvent, None]:
+    async def synthesize(
+        self, utterance: Utterance, voice: Voice | None = None, watch: StreamWatch | None = None
+    ) -> AsyncGenerator[SpeechEvent, None]:
         """Speak one utterance on the best worker; audio comes as int16 with the worker's clock.
 
         A model that is not loaded is loaded, and a restart is waited for, while that fits ``start_within_s``. A worker
-        that is lost before the first event is replaced once.
+        that is lost before the first event is replaced once. ``watch`` is told what the workers say of it.
 
         Raises:
             Overloaded: The worker's queue is full.
@@ -147,18 +160,19 @@ class ModelPool:
         deadline = time.monotonic() + utterance.meta.start_within_s
         for last_try in (False, True):
             link = await self._choose(voice, deadline)
-            left = max(0.0, deadline - time.monotonic())
-            timed = replace(utterance, meta=replace(utterance.meta, start_within_s=left))
-            stream = link.synthesize(timed, voice, self._limits.stream_bytes)
+            timed = replace(utterance, meta=replace(utterance.meta, start_within_s=_left_s(deadline)))
+            stream = link.synthesize(timed, voice, self._limits.stream_bytes, watch)
             begun = heard = False
             try:
                 while True:
-                    event = await self._event(stream, None if heard else deadline)
+                    event = await stream.next(self._limits.stall_s if heard else _left_s(deadline) + GRACE_S)
                     begun, heard = True, heard or isinstance(event, AudioChunk)
                     yield event
                     if isinstance(event, SpeechDone):
                         self._poison.forgive(fingerprint)
                         return
+            except TimeoutError:
+                raise self._silent(heard=heard) from None
             except WorkerLost:
                 if stream.started:
                     self._poison.crashed(fingerprint, link.address)
@@ -183,6 +197,8 @@ class ModelPool:
 
     async def decode(self, data: AsyncIterator[bytes], options: DecodeOptions) -> AsyncGenerator[DecodeEvent, None]:
         """Decode an upload; see :meth:`transcribe` for how it is taken in, and what is raised.
+
+        :class:`voicegw.audio.decode.Decoder` says whose fault it is where a worker is lost: ask that one.
 
         Raises:
             InvalidRequest: It is no audio, or more than ``max_s`` seconds of it.
@@ -215,8 +231,7 @@ class ModelPool:
         tries: Iterable[bool] = itertools.repeat(object=False) if self.spec.expendable else (False, True)
         for last_try in tries:
             link = await self._choose(None, deadline)
-            left = max(0.0, deadline - time.monotonic())
-            timed = replace(request, meta=replace(request.meta, start_within_s=left))
+            timed = replace(request, meta=replace(request.meta, start_within_s=_left_s(deadline)))
             stream = link.open(op, timed, self._limits.stream_bytes)
             stream.upload(source)
             try:
@@ -235,7 +250,7 @@ class ModelPool:
 
     async def _answer(self, stream: LinkStream, deadline: float) -> Any:
         """Give the next event: a slot by the deadline, then an answer without a stall, unless input is awaited."""
-        within_s = self._limits.stall_s if stream.started else max(0.0, deadline - time.monotonic()) + GRACE_S
+        within_s = self._limits.stall_s if stream.started else _left_s(deadline) + GRACE_S
         while True:
             try:
                 return await stream.next(within_s)
@@ -248,22 +263,17 @@ class ModelPool:
                         f"the model gave nothing for {self._limits.stall_s:g} s", code="stalled"
                     ) from None
 
-    async def _event(self, stream: LinkStream, deadline: float | None) -> SpeechEvent:
-        """Give the next event: the first audio by the deadline, what follows without a stall."""
-        within_s = self._limits.stall_s if deadline is None else max(0.0, deadline - time.monotonic()) + GRACE_S
-        try:
-            event: SpeechEvent = await stream.next(within_s)
-        except TimeoutError:
-            if deadline is None:
-                raise BackendFailed(f"the model gave nothing for {within_s:g} s", code="stalled") from None
-            raise DeadlineExceeded(f"model {self.model_id!r} gave no audio in time", retry_after_s=5.0) from None
-        return event
+    def _silent(self, *, heard: bool) -> VoicegwError:
+        """Give the error of a model that let the deadline of its first audio pass, or stopped in the middle of it."""
+        if heard:
+            return BackendFailed(f"the model gave nothing for {self._limits.stall_s:g} s", code="stalled")
+        return DeadlineExceeded(f"model {self.model_id!r} gave no audio in time", retry_after_s=5.0)
 
     async def _choose(self, voice: Voice | None, deadline: float) -> Link:
         while True:
             if self._closed:
                 raise self._unavailable()
-            ready = {worker.name: link for worker in self._workers if (link := _ready(worker)) is not None}
+            ready = {worker.name: link for worker in self._workers if (link := worker.serving) is not None}
             link = self._best(ready, voice) if ready else None
             if link is None or link.load >= link.status.slots:
                 for worker in self._workers:
@@ -284,6 +294,7 @@ class ModelPool:
         return min(ready.values(), key=lambda link: link.load / max(1, link.status.slots))
 
     async def _wait(self, deadline: float) -> None:
+        self._unplaced += 1
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
                 await self._changed.wait()
@@ -292,6 +303,8 @@ class ModelPool:
                 f"model {self.model_id!r} was not ready in time: {self.state.value} {self.detail}".rstrip(),
                 retry_after_s=5.0,
             ) from None
+        finally:
+            self._unplaced -= 1
 
     def _unavailable(self) -> Unavailable:
         if self._closed:
@@ -311,6 +324,5 @@ async def _each(clips: Sequence[NDArray[np.int16]]) -> AsyncGenerator[NDArray[np
         yield clip
 
 
-def _ready(worker: Worker) -> Link | None:
-    link = worker.link
-    return link if worker.state is ModelState.READY and link is not None and link.connection.connected else None
+def _left_s(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

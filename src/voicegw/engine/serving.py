@@ -252,25 +252,20 @@ class WorkerStream:
         self, operation: Operation, made: AsyncGenerator[Any, None], record: RequestRecord, rate: int
     ) -> None:
         started = time.monotonic()
-        done: Any = None
-        async with aclosing(made) as events:
+        done: Any = None  # there is one where nothing is raised
+        async with aclosing(in_order(operation, made)) as events:
             async for event in events:
                 at = time.monotonic()
-                if done is not None:
-                    raise BackendFailed(f"the model went on after {operation.end.__name__}")
                 if isinstance(event, operation.end):
                     done = event
                     continue
-                if not isinstance(event, operation.events):
-                    raise BackendFailed(f"the model gave a {type(event).__name__}, which is no event of {self._op}")
-                if isinstance(event, AudioChunk) or operation.input == "audio":
-                    record.ttfa_s = at - started if record.ttfa_s is None else record.ttfa_s
+                if record.ttfa_s is None and (isinstance(event, AudioChunk) or operation.input == "audio"):
+                    record.ttfa_s = at - started
                 record.audio_s += await self._told(event, at) / 2 / rate
-        if done is None:
-            raise BackendFailed(f"the model ended without {operation.end.__name__}")
         if operation.input == "audio" and self._input is not None:
             record.audio_s = self._input.taken / 2 / rate
-        self._send("done", codec.plain(done))
+        took_s = time.monotonic() - started - self._credit.waited_s
+        self._send("done", {**codec.plain(done), "took_s": took_s})
 
     async def _told(self, event: Any, at: float) -> int:
         """Send an event and give the bytes of audio in it."""
@@ -281,3 +276,25 @@ class WorkerStream:
                 await self._credit.take(len(tail[2]))
             self._send("event", *tail)
         return size
+
+
+async def in_order(operation: Operation, made: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    """Give what an adapter gives; the operation's last event is given once all is over.
+
+    Raises:
+        BackendFailed: There is no last event, something comes after it, or an event is of another operation.
+    """
+    done: Any = None
+    async with aclosing(made) as events:
+        async for event in events:
+            if done is not None:
+                raise BackendFailed(f"the model went on after {operation.end.__name__}")
+            if isinstance(event, operation.end):
+                done = event
+            elif isinstance(event, operation.events):
+                yield event
+            else:
+                raise BackendFailed(f"the model gave a {type(event).__name__}, which is no event of this operation")
+    if done is None:
+        raise BackendFailed(f"the model ended without {operation.end.__name__}")
+    yield done

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -62,7 +63,7 @@ class FrameReader:
     """Cuts received bytes into frames; holds at most one unfinished frame."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Take bytes and give the frames that they complete.
@@ -70,23 +71,22 @@ class FrameReader:
         Raises:
             WireError: A frame is too long or makes no sense; the connection is beyond repair.
         """
-        buffer = self._buffer
-        buffer += data
-        at = 0
+        if self._rest:
+            data = self._rest + data
+        view, at = memoryview(data), 0
         try:
-            while len(buffer) - at >= _LENGTH.size:
-                (length,) = _LENGTH.unpack_from(buffer, at)
+            while len(data) - at >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(data, at)
                 if length > MAX_FRAME:
                     raise WireError(f"a frame of {length} bytes is over the limit of {MAX_FRAME}")
                 end = at + _LENGTH.size + length
-                if len(buffer) < end:
+                if len(data) < end:
                     break
-                with memoryview(buffer) as view, view[at + _LENGTH.size : end] as body:
-                    frame = _decode(body)
+                frame = _decode(view[at + _LENGTH.size : end])
                 at = end
                 yield frame
         finally:
-            del buffer[:at]
+            self._rest = data[at:]
 
 
 class Connection(asyncio.Protocol):
@@ -168,11 +168,12 @@ class Connection(asyncio.Protocol):
 
 
 class Credit:
-    """What one sender may still send on one stream, in bytes."""
+    """What one sender may still send on one stream, in bytes; ``waited_s`` is how long it had to wait for more."""
 
     def __init__(self, amount: int) -> None:
         self._amount = amount
         self._waiter: asyncio.Future[None] | None = None
+        self.waited_s = 0.0
 
     def grant(self, amount: int) -> None:
         """Add credit that the receiver gave."""
@@ -183,8 +184,10 @@ class Credit:
     async def some(self) -> None:
         """Wait while there is none."""
         while self._amount <= 0:
+            began = time.monotonic()
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+            self.waited_s += time.monotonic() - began
 
     async def take(self, amount: int) -> None:
         """Spend credit, waiting while there is none. It may fall below zero by one piece, so nothing ever locks up."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from voicegw.audio.format import DEFAULT, OUTPUT_RATE, AudioFormat
 from voicegw.services.casting import VoiceAliases
+from voicegw.services.watching import UNWATCHED, SpeechWatch
 from voicegw.text.stages import Clean
 
 
@@ -29,6 +30,9 @@ class SpeechRequest:
         words: Whether it is to be told when each word is heard.
         strict: Whether an extra that has no effect is refused rather than named.
         tenant: Whose work it is, for fairness between them; never a key.
+        events: Whether it is told as events; what is asked for in another form is not the same.
+        tries: How often the client has sent this before; None where it does not say.
+        watch: Is told how it fares.
     """
 
     model: str
@@ -44,6 +48,9 @@ class SpeechRequest:
     words: bool = False
     strict: bool = False
     tenant: str = ""
+    events: bool = False
+    tries: int | None = None
+    watch: SpeechWatch = field(default=UNWATCHED, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

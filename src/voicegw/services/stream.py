@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
+from voicegw.backend import AudioChunk, Mark, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
+from voicegw.engine.link import StreamWatch
 from voicegw.errors import TextTooLong
-from voicegw.services.script import Line, Pause
+from voicegw.services.script import Line, Pause, marks_of
+from voicegw.services.watching import UNWATCHED, SpeechWatch
 from voicegw.services.words import WordTrack
 from voicegw.text.segment import Segment, split_to_fit
 
@@ -32,13 +34,14 @@ class SpeechPool(Protocol):
         """Wait for the manifest."""
         ...
 
-    def synthesize(self, utterance: Utterance, voice: Voice | None = None) -> AsyncGenerator[SpeechEvent, None]:
+    def synthesize(
+        self, utterance: Utterance, voice: Voice | None = None, watch: StreamWatch | None = None
+    ) -> AsyncGenerator[SpeechEvent, None]:
         """Speak one utterance; audio is int16."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Samples that follow those of the piece before; ``seam`` where a new utterance begins with them."""
 
     pcm: NDArray[np.int16]
@@ -59,7 +62,8 @@ class Ahead:
         self._most = most
         self._pieces: deque[Piece] = deque()
         self._room = asyncio.Event()
-        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._news: asyncio.Future[None] | None = None  # made for every wait: half of what an Event costs
         self._error: BaseException | None = None
         self.samples = 0
         self.ended = False
@@ -68,7 +72,7 @@ class Ahead:
         """Add samples, then wait while there are too many."""
         self._pieces.append(Piece(pcm, seam))
         self.samples += len(pcm)
-        self._news.set()
+        self._tell()
         while self.samples >= self._most:
             self._room.clear()
             await self._room.wait()
@@ -77,13 +81,12 @@ class Ahead:
         """Say that nothing more comes, and why."""
         self.ended = True
         self._error = error
-        self._news.set()
+        self._tell()
 
     async def wait(self) -> None:
         """Wait until there are samples, or there is the end; raises what the writer ended with, samples or not."""
         while not self.samples and not self.ended:
-            self._news.clear()
-            await self._news.wait()
+            await self._change()
         if self._error is not None:
             raise self._error
 
@@ -94,25 +97,48 @@ class Ahead:
         longer. What the writer ended with is raised after the last samples.
         """
         while not self._pieces and not self.ended:
-            self._news.clear()
-            await self._news.wait()
+            await self._change()
         if not self._pieces:
             if self._error is not None:
                 raise self._error
             return None
-        taken = self._together(most)
-        pcm = taken[0].pcm if len(taken) == 1 else np.concatenate([piece.pcm for piece in taken])
-        self.samples -= len(pcm)
+        piece = self._pieces.popleft()
+        if self._pieces:
+            piece = self._joined(piece, most)
+        self.samples -= len(piece.pcm)
         self._room.set()
-        return Piece(pcm, taken[0].seam)
+        return piece
 
-    def _together(self, most: int) -> list[Piece]:
-        taken = [self._pieces.popleft()]
-        size = len(taken[0].pcm)
+    async def _change(self) -> None:
+        self._news = self._loop.create_future()
+        await self._news
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
+
+    def _joined(self, first: Piece, most: int) -> Piece:
+        """Add to a piece what follows it without a seam."""
+        taken, size = [first.pcm], len(first.pcm)
         while self._pieces and not self._pieces[0].seam and size + len(self._pieces[0].pcm) <= most:
-            taken.append(self._pieces.popleft())
-            size += len(taken[-1].pcm)
-        return taken
+            taken.append(self._pieces.popleft().pcm)
+            size += len(taken[-1])
+        return Piece(np.concatenate(taken), first.seam) if len(taken) > 1 else first
+
+
+class _Telling:
+    """What a worker says of one utterance, in terms of the whole speech."""
+
+    def __init__(self, watch: SpeechWatch | None) -> None:
+        self._watch = watch
+        self.took_s: float | None = None
+
+    def admitted(self, waited_s: float) -> None:
+        if self._watch is not None:
+            self._watch.admitted(waited_s)
+
+    def spoken(self, took_s: float) -> None:
+        self.took_s = took_s
 
 
 class SpokenStream:
@@ -131,10 +157,14 @@ class SpokenStream:
         within_s: Seconds that an utterance may wait for its start once there has been audio.
         ahead_s: Seconds of audio that may wait for the reader.
         words: Where the times of words are noted, if they are wanted.
+        marks: How words of the whole text are said, in order and none over another; each utterance gets its own.
+        watch: Is told how it fares.
 
     Attributes:
         ahead: What is made and not read yet.
+        heard_rate: As given.
         words: As given.
+        watch: As given.
         made: Samples made so far.
         first_audio_at: The worker's monotonic time of the first chunk in seconds; None where there was none yet.
     """
@@ -150,10 +180,14 @@ class SpokenStream:
         within_s: float,
         ahead_s: float,
         words: WordTrack | None = None,
+        watch: SpeechWatch = UNWATCHED,
+        marks: Sequence[Mark] = (),
     ) -> None:
         self.words = words
+        self.watch = watch
+        self._marks = marks
         self._pool = pool
-        self._heard_rate = heard_rate
+        self.heard_rate = heard_rate
         self._next = utterance
         self._lines = iter(lines)
         self._first_by = first_by
@@ -176,6 +210,11 @@ class SpokenStream:
         """Whether everything is spoken, and only has to be read."""
         return self.ahead.ended
 
+    @property
+    def whole(self) -> bool:
+        """Whether everything is spoken, and nothing went wrong."""
+        return self._task.done() and not self._task.cancelled() and self._task.exception() is None
+
     async def aclose(self) -> None:
         """Stop the work, wherever it is, and wait until it has; safe to call again."""
         self._task.cancel()
@@ -187,7 +226,7 @@ class SpokenStream:
     async def _speak_all(self) -> None:
         for line in self._lines:
             if isinstance(line, Pause):
-                self._owed += round(line.seconds * self._heard_rate)
+                self._owed += round(line.seconds * self.heard_rate)
                 if self.made:
                     await self._rest()
             else:
@@ -195,10 +234,14 @@ class SpokenStream:
         self.ahead.end()
 
     async def _rest(self) -> None:
-        """Make the silence that is owed."""
-        silence, self._owed = np.zeros(self._owed, np.int16), 0
-        self.made += len(silence)
-        await self.ahead.put(silence, seam=True)
+        """Make the silence that is owed, a second at a time: it may be minutes, and nobody has to hold them."""
+        seam, most = True, round(self.heard_rate)
+        while self._owed:
+            silence = np.zeros(min(self._owed, most), np.int16)
+            self._owed -= len(silence)
+            self.made += len(silence)
+            await self.ahead.put(silence, seam=seam)
+            seam = False
 
     async def _speak_segment(self, segment: Segment) -> None:
         left = deque([segment])
@@ -215,22 +258,32 @@ class SpokenStream:
     async def _speak(self, part: Segment) -> None:
         begun = self._begun is not None
         meta = replace(self._next.meta, start_within_s=self._start_within_s(), begun=begun)
-        utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s())
-        seam = True
+        marks = marks_of(part, self._marks)
+        utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s(), marks=marks)
         if self.words:
             self.words.begin(part, self.made + self._owed)
-        async with aclosing(self._pool.synthesize(utterance)) as events:
-            async for event in events:
-                if isinstance(event, AudioChunk) and len(event.pcm):
-                    await self._heard(event, seam=seam)
-                    seam = False
-                elif isinstance(event, WordTiming) and self.words:
-                    self.words.add(event)
-                elif isinstance(event, SpeechDone):
-                    self._next = replace(utterance, continuation=event.continuation)
+        await self._listen(utterance)
         if self.words:
             self.words.end(self.made)
             await self.ahead.put(_NOTHING)  # wakes the reader, who may know the words now
+
+    async def _listen(self, utterance: Utterance) -> None:
+        telling = _Telling(None if utterance.meta.begun else self.watch)
+        spoken, took_s = 0, None
+        try:
+            async with aclosing(self._pool.synthesize(utterance, watch=telling)) as events:
+                async for event in events:
+                    if isinstance(event, AudioChunk) and len(event.pcm):
+                        seam, spoken = not spoken, spoken + len(event.pcm)
+                        await self._heard(event, seam=seam)
+                    elif isinstance(event, WordTiming) and self.words:
+                        self.words.add(event)
+                    elif isinstance(event, SpeechDone):
+                        self._next = replace(utterance, continuation=event.continuation)
+                        took_s = telling.took_s
+        finally:
+            if spoken:
+                self.watch.made(spoken / self.heard_rate, took_s)
 
     async def _heard(self, chunk: AudioChunk, *, seam: bool) -> None:
         if self._begun is None:
@@ -250,4 +303,4 @@ class SpokenStream:
         """Give the seconds that a listener who began at the first chunk has still to hear."""
         if self._begun is None:
             return 0.0
-        return max(0.0, self.made / self._heard_rate - (time.monotonic() - self._begun))
+        return max(0.0, self.made / self.heard_rate - (time.monotonic() - self._begun))

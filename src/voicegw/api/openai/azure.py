@@ -6,7 +6,6 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from voicegw.api import body
-from voicegw.api.openai.described import SPEECH
 from voicegw.api.openai.speech import answer
 from voicegw.services.speech import SpeechService
 
@@ -15,7 +14,7 @@ def azure_routes(service: SpeechService) -> APIRouter:
     """Make the route; its ``api-version`` is not looked at."""
     routes = APIRouter(prefix="/openai/deployments/{model:path}", include_in_schema=False)
 
-    @routes.post("/audio/speech", **SPEECH)
+    @routes.post("/audio/speech", response_class=Response)
     async def speech(request: Request, model: str) -> Response:
         """Speak ``input`` with the model of the path, unless the body names one."""
         fields = await body.json_object(request)

@@ -66,6 +66,7 @@ class ModelEntry(Shape):
     clones: bool | None = None
     speed: tuple[float, float] | None = None
     words: bool | None = None
+    ipa: bool | None = None
     streaming: bool | None = None
     determinism: str | None = None
     parameters: tuple[ParameterEntry, ...] | None = None
@@ -108,7 +109,7 @@ def model_entry(pool: ModelPool, created: int, input_chars: int) -> ModelEntry:
 
 
 def _manifest(info: ModelInfo, input_chars: int) -> dict[str, Any]:
-    same = ("kind", "sample_rate", "languages", "clones", "speed", "words", "streaming", "determinism")
+    same = ("kind", "sample_rate", "languages", "clones", "speed", "words", "ipa", "streaming", "determinism")
     limits = info.limits
     return {
         **{name: getattr(info, name) for name in (*same, "licence", "revision")},
