@@ -249,22 +249,16 @@ class WorkerStream:
 
     async def _stream(self, operation: Operation, made: AsyncGenerator[Any, None], record: RequestRecord) -> None:
         started, rate = time.monotonic(), self._host.info.sample_rate
-        done: Any = None
-        async with aclosing(made) as events:
+        done: Any = None  # there is one where nothing is raised
+        async with aclosing(in_order(operation, made)) as events:
             async for event in events:
                 at = time.monotonic()
-                if done is not None:
-                    raise BackendFailed(f"the model went on after {operation.end.__name__}")
                 if isinstance(event, operation.end):
                     done = event
                     continue
-                if not isinstance(event, operation.events):
-                    raise BackendFailed(f"the model gave a {type(event).__name__}, which is no event of {self._op}")
-                if isinstance(event, AudioChunk) or operation.input == "audio":
-                    record.ttfa_s = at - started if record.ttfa_s is None else record.ttfa_s
+                if record.ttfa_s is None and (isinstance(event, AudioChunk) or operation.input == "audio"):
+                    record.ttfa_s = at - started
                 record.audio_s += await self._told(event, at) / 2 / rate
-        if done is None:
-            raise BackendFailed(f"the model ended without {operation.end.__name__}")
         if operation.input == "audio" and self._input is not None:
             record.audio_s = self._input.taken / 2 / rate
         self._send("done", codec.plain(done))
@@ -278,3 +272,25 @@ class WorkerStream:
                 await self._credit.take(len(tail[2]))
             self._send("event", *tail)
         return size
+
+
+async def in_order(operation: Operation, made: AsyncGenerator[Any, None]) -> AsyncGenerator[Any, None]:
+    """Give what an adapter gives; the operation's last event is given once all is over.
+
+    Raises:
+        BackendFailed: There is no last event, something comes after it, or an event is of another operation.
+    """
+    done: Any = None
+    async with aclosing(made) as events:
+        async for event in events:
+            if done is not None:
+                raise BackendFailed(f"the model went on after {operation.end.__name__}")
+            if isinstance(event, operation.end):
+                done = event
+            elif isinstance(event, operation.events):
+                yield event
+            else:
+                raise BackendFailed(f"the model gave a {type(event).__name__}, which is no event of this operation")
+    if done is None:
+        raise BackendFailed(f"the model ended without {operation.end.__name__}")
+    yield done
