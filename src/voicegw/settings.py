@@ -24,6 +24,17 @@ OPENAI_SPEECH_NAMES: Final = (
 )
 """Model names that OpenAI's clients send for speech; aliases of ``defaults.speech`` unless configured otherwise."""
 
+OPENAI_TRANSCRIPTION_NAMES: Final = (
+    "whisper-1",
+    "gpt-transcribe",
+    "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe",
+    "gpt-4o-mini-transcribe-2025-03-20",
+    "gpt-4o-mini-transcribe-2025-12-15",
+    "gpt-4o-transcribe-diarize",
+)
+"""The same for transcription: aliases of ``defaults.transcription``, where there is one."""
+
 
 class _Part(BaseModel):
     """What all parts of the tree share: they are frozen, and refuse keys that they do not know."""
@@ -115,6 +126,7 @@ class Limits(_Part):
     Attributes:
         json_bytes: Size of a JSON body.
         upload_bytes: Size of an uploaded file.
+        upload_memory_bytes: Uploads that are held in memory at a time, all requests together.
         decoded_s: Seconds of audio that an upload may decode to.
         input_chars: Characters of one speech request.
         queue_per_slot: Requests that may wait for one slot of a model.
@@ -135,6 +147,7 @@ class Limits(_Part):
 
     json_bytes: Bytes = 16 * 2**20
     upload_bytes: Bytes = 25 * 2**20
+    upload_memory_bytes: Bytes = 256 * 2**20
     decoded_s: Seconds = 4 * 3600.0
     input_chars: Count = 100_000
     queue_per_slot: Annotated[int, Field(ge=0)] = 4
@@ -222,10 +235,19 @@ class Settings(BaseSettings):
         return self
 
     def all_aliases(self) -> dict[str, str]:
-        """Give alias to model id: the configured aliases, and OpenAI's speech names that nothing else claims."""
+        """Give alias to model id: the configured aliases, and OpenAI's names that nothing else claims."""
+        meant = dict.fromkeys(OPENAI_SPEECH_NAMES, self.defaults.speech)
+        if self.defaults.transcription is not None:
+            meant |= dict.fromkeys(OPENAI_TRANSCRIPTION_NAMES, self.defaults.transcription)
         taken = {model.id for model in self.models}
-        known = {name: self.defaults.speech for name in OPENAI_SPEECH_NAMES if name not in taken}
-        return {**known, **self.aliases}
+        return {**{name: model for name, model in meant.items() if name not in taken}, **self.aliases}
+
+    def without_model(self) -> dict[str, str]:
+        """Give the names that clients know although no model has them here, each with what to configure."""
+        if self.defaults.transcription is not None:
+            return {}
+        advice = "no model transcribes; add one that does to 'models' and name it in 'defaults.transcription'"
+        return dict.fromkeys(OPENAI_TRANSCRIPTION_NAMES, advice)
 
 
 def merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
@@ -295,5 +317,7 @@ def _pairs(settings: Settings) -> Iterator[str]:
         yield "server.tls_key: missing; server.tls_cert is of no use without its key"
     if limits.worker_hang_s <= limits.worker_ping_s:
         yield "limits.worker_hang_s: must be longer than limits.worker_ping_s"
+    if limits.upload_memory_bytes < limits.upload_bytes:
+        yield "limits.upload_memory_bytes: must not be less than limits.upload_bytes"
     if limits.restart_max_s < limits.restart_base_s:
         yield "limits.restart_max_s: must not be shorter than limits.restart_base_s"
