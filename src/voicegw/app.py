@@ -16,20 +16,27 @@ from voicegw.api.boundary import Boundary
 from voicegw.api.cors import Cors
 from voicegw.api.docs import docs_routes
 from voicegw.api.health import health_routes
-from voicegw.api.limits import BodyLimit, Gate, Traffic
+from voicegw.api.limits import BodyLimit, BodySizes, Gate, Traffic
 from voicegw.api.methods import Methods
 from voicegw.api.openai.azure import azure_routes
 from voicegw.api.openai.models import model_routes
 from voicegw.api.openai.speech import speech_routes
+from voicegw.api.openai.transcribed import Intake
+from voicegw.api.openai.transcriptions import transcription_routes
 from voicegw.api.openai.voices import voice_routes
+from voicegw.api.uploads import UploadSpace
 from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
 from voicegw.engine.router import Router
 from voicegw.engine.supervisor import Engine
 from voicegw.services.speech import SpeechPolicy, SpeechService
+from voicegw.services.transcription import TranscriptionPolicy, TranscriptionService
 from voicegw.settings import Settings
 
 log = structlog.get_logger("voicegw.app")
+
+DECODER = "decode"
+"""Id of the model that makes audio of uploads."""
 
 _PREFIXES = ("/v1", "", "/openai/v1", "/openai")
 """Below which OpenAI's routes are: as OpenAI has them, as some clients leave the version out, as Azure has them."""
@@ -66,7 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.engine, app.state.traffic, app.state.router = engine, traffic, router
     errors.install(app)
     _add_layers(app, settings, traffic)
-    _add_routes(app, settings, service)
+    _add_routes(app, settings, service, _intake(settings, router))
     return app
 
 
@@ -75,7 +82,7 @@ def _add_layers(app: FastAPI, settings: Settings, traffic: Traffic) -> None:
     server = settings.server
     keys = [Key(key.sha256, key.account(), key.concurrent, key.requests_per_minute) for key in server.api_keys]
     app.add_middleware(Keys, keys=keys, public_discovery=server.public_discovery)
-    app.add_middleware(BodyLimit, most=settings.limits.json_bytes)
+    app.add_middleware(BodyLimit, sizes=_sizes(settings))
     app.add_middleware(Gate, traffic=traffic)
     app.add_middleware(Methods)
     app.add_middleware(Boundary)
@@ -83,7 +90,7 @@ def _add_layers(app: FastAPI, settings: Settings, traffic: Traffic) -> None:
         app.add_middleware(Cors, origins=server.cors_origins)
 
 
-def _add_routes(app: FastAPI, settings: Settings, service: SpeechService) -> None:
+def _add_routes(app: FastAPI, settings: Settings, service: SpeechService, intake: Intake) -> None:
     router: Router = app.state.router
     defaults = settings.defaults
     app.include_router(health_routes(router, app.state.traffic))
@@ -94,11 +101,12 @@ def _add_routes(app: FastAPI, settings: Settings, service: SpeechService) -> Non
         shown = prefix == _PREFIXES[0]
         for routes, needed in (
             (speech_routes(service), key),
+            (transcription_routes(intake), key),
             (model_routes(router, settings.limits.input_chars), listing),
             (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
         ):
             app.include_router(routes, prefix=prefix, include_in_schema=shown, dependencies=needed)
-    app.include_router(azure_routes(service), include_in_schema=False)
+    app.include_router(azure_routes(service, intake), include_in_schema=False)
 
 
 def _engine(settings: Settings) -> tuple[Engine, Router]:
@@ -109,7 +117,18 @@ def _engine(settings: Settings) -> tuple[Engine, Router]:
     for model, backend in missing.items():
         log.warning("backend_not_installed", model=model, backend=backend, install=f"make install BACKENDS={backend}")
     engine = Engine(present, settings.limits.engine())
-    return engine, Router(engine.pools, settings.all_aliases(), missing)
+    return engine, Router(engine.pools, settings.all_aliases(), missing, settings.without_model())
+
+
+def _intake(settings: Settings, router: Router) -> Intake:
+    limits = settings.limits
+    policy = TranscriptionPolicy(limits.input_chars, limits.decoded_s, limits.first_audio_s)
+    service = TranscriptionService(router, router.pools.get(DECODER), policy)
+    return Intake(service, _sizes(settings), UploadSpace(limits.upload_memory_bytes))
+
+
+def _sizes(settings: Settings) -> BodySizes:
+    return BodySizes(settings.limits.json_bytes, settings.limits.upload_bytes)
 
 
 def _policy(settings: Settings) -> SpeechPolicy:

@@ -12,7 +12,7 @@ import pytest
 from starlette.types import Message
 
 from tests.support.gateway import Gateway, serving, speech_body, wait_until
-from voicegw.api.limits import BodyLimit, Gate, Traffic
+from voicegw.api.limits import BodyLimit, BodySizes, Gate, Traffic
 from voicegw.app import create_app
 from voicegw.errors import Unavailable
 from voicegw.settings import Model, Settings
@@ -146,8 +146,9 @@ async def test_other_scopes_pass() -> None:
     async def put(message: Message) -> None:
         raise AssertionError(message)
 
-    await Gate(BodyLimit(app, 1), Traffic())({"type": "lifespan"}, get, put)
-    await BodyLimit(app, 1)({"type": "websocket", "path": "/"}, get, put)
+    sizes = BodySizes(1, 1)
+    await Gate(BodyLimit(app, sizes), Traffic())({"type": "lifespan"}, get, put)
+    await BodyLimit(app, sizes)({"type": "websocket", "path": "/"}, get, put)
     assert seen == ["lifespan", "websocket"]
 
 

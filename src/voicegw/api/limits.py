@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicegw.api.errors import error_response
-from voicegw.errors import TooLarge, Unavailable
+from voicegw.errors import TooLarge, Unavailable, VoicegwError
 
 _LINGER_S = 0.5
 _LINGER_BYTES = 4 * 1024 * 1024
@@ -80,46 +81,84 @@ class Gate:
             self._traffic.leave()
 
 
+@dataclass(frozen=True, slots=True)
+class BodySizes:
+    """How many bytes a body may have.
+
+    Attributes:
+        json_bytes: A JSON body, and all fields of a form beside its file.
+        upload_bytes: A file.
+    """
+
+    json_bytes: int
+    upload_bytes: int
+
+    def most(self, scope: Scope) -> tuple[int, int]:
+        """Give the limit of a request's body, and the one that its sender is told: a file's, where one comes in a form.
+
+        In JSON a file comes as base64.
+        """
+        if scope["method"] != "POST" or not scope["path"].endswith(TAKES_FILES):
+            return self.json_bytes, self.json_bytes
+        if header(scope, b"content-type").lstrip().lower().startswith(b"multipart/"):
+            return self.upload_bytes + self.json_bytes, self.upload_bytes
+        return (most := 4 * self.upload_bytes // 3 + _AROUND_BASE64), most
+
+
+TAKES_FILES: Final = ("/audio/transcriptions", "/audio/translations")
+"""How the paths end to which files are sent."""
+
+_AROUND_BASE64: Final = 64 * 1024
+
+
+class BodyRefused(Exception):
+    """What is left of a body will not be read: it is answered with ``error``, and the connection is closed."""
+
+    def __init__(self, error: VoicegwError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
 class BodyLimit:
     """ASGI middleware: 413 for a body over the limit, as soon as its length is announced or that much has been read.
 
-    The connection is closed after such an answer, for what is left of the body is not read.
+    The connection is closed after such an answer, and after any :class:`BodyRefused`, for what is left of the body is
+    not read.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, sizes: BodySizes) -> None:
         self._app = app
-        self._most = most
+        self._sizes = sizes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        announced = next((int(value) for name, value in scope["headers"] if name == b"content-length"), 0)
-        if announced > self._most:
-            await _refuse(self._error(announced), receive, send, linger=not _expects_continue(scope))
+        most, told = self._sizes.most(scope)
+        announced = int(header(scope, b"content-length") or 0)
+        if announced > most:
+            await _refuse(_too_large(told, announced), receive, send, linger=not header(scope, b"expect"))
             return
-        body = _Counted(receive, self._most, self._error)
+        body = _Counted(receive, most, told)
         try:
             await self._app(scope, body.receive, send)
-        except _OverLimit as error:
-            await _refuse(error, receive, send, linger=True)
-
-    def _error(self, size: int) -> _OverLimit:
-        return _OverLimit(f"Maximum content size limit ({self._most}) exceeded ({size} bytes read)")
+        except BodyRefused as refused:
+            await _refuse(refused.error, receive, send, linger=True)
 
 
-class _OverLimit(TooLarge):
-    """The body is over the limit; caught where the limit is kept."""
+def header(scope: Scope, wanted: bytes) -> bytes:
+    """Give a header of a request; empty where it has none."""
+    return next((value for name, value in scope["headers"] if name == wanted), b"")
 
 
 class _Counted:
     """The receiving side of one request, counting the bytes of its body."""
 
-    def __init__(self, receive: Receive, most: int, error: Callable[[int], _OverLimit]) -> None:
+    def __init__(self, receive: Receive, most: int, told: int) -> None:
         self._receive = receive
         self._most = most
-        self._error = error
+        self._told = told
         self._read = 0
 
     async def receive(self) -> Message:
@@ -127,16 +166,15 @@ class _Counted:
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
             if self._read > self._most:
-                raise self._error(self._read)
+                raise BodyRefused(_too_large(self._told, self._read))
         return message
 
 
-def _expects_continue(scope: Scope) -> bool:
-    """Tell whether the client sends its body only when it is asked to: it is not, then."""
-    return any(name == b"expect" for name, _ in scope["headers"])
+def _too_large(most: int, size: int) -> TooLarge:
+    return TooLarge(f"Maximum content size limit ({most}) exceeded ({size} bytes read)")
 
 
-async def _refuse(error: _OverLimit, receive: Receive, send: Send, *, linger: bool) -> None:
+async def _refuse(error: VoicegwError, receive: Receive, send: Send, *, linger: bool) -> None:
     response = error_response(error)
     response.headers["connection"] = "close"
     await send({"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers})

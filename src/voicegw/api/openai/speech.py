@@ -15,8 +15,6 @@ from voicegw.api.openai.described import SPEECH
 from voicegw.api.openai.spoken import SpeechResponse
 from voicegw.services.speech import SpeechService
 
-_YES = ("1", "true")
-
 
 def speech_routes(service: SpeechService) -> APIRouter:
     """Make the route, without the prefix of the API's version."""
@@ -41,6 +39,6 @@ def answer(service: SpeechService, request: Request, fields: Mapping[str, Any]) 
         InvalidRequest: See :func:`voicegw.api.openai.asked.parse`.
     """
     parsed = parse(fields, request.state.request_id)
-    strict = parsed.strict or request.headers.get("x-voicegw-strict", "").lower() in _YES
+    strict = parsed.strict or body.strict_by_header(request)
     parsed = replace(parsed, strict=strict, tenant=getattr(request.state, "tenant", ""))
     return SpeechResponse(service, parsed, events=wants_events(fields))
