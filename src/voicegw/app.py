@@ -45,7 +45,7 @@ _PREFIXES = ("/v1", "", "/openai/v1", "/openai")
 def create_app(settings: Settings) -> FastAPI:
     """Make the application; its lifespan starts the models and ends them.
 
-    ``app.state`` holds ``engine``, ``traffic`` and ``router`` for the server that runs it.
+    ``app.state`` holds ``engine``, ``traffic``, ``router`` and ``uploads`` for the server that runs it.
     """
     engine, router = _engine(settings)
     traffic = Traffic()
@@ -71,9 +71,10 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=lifespan,
     )
     app.state.engine, app.state.traffic, app.state.router = engine, traffic, router
+    app.state.uploads = UploadSpace(settings.limits.upload_memory_bytes)
     errors.install(app)
     _add_layers(app, settings, traffic)
-    _add_routes(app, settings, service, _intake(settings, router))
+    _add_routes(app, settings, service, _intake(settings, router, app.state.uploads))
     return app
 
 
@@ -120,11 +121,11 @@ def _engine(settings: Settings) -> tuple[Engine, Router]:
     return engine, Router(engine.pools, settings.all_aliases(), missing, settings.without_model())
 
 
-def _intake(settings: Settings, router: Router) -> Intake:
+def _intake(settings: Settings, router: Router, uploads: UploadSpace) -> Intake:
     limits = settings.limits
     policy = TranscriptionPolicy(limits.input_chars, limits.decoded_s, limits.first_audio_s)
     service = TranscriptionService(router, router.pools.get(DECODER), policy)
-    return Intake(service, _sizes(settings), UploadSpace(limits.upload_memory_bytes))
+    return Intake(service, _sizes(settings), uploads)
 
 
 def _sizes(settings: Settings) -> BodySizes:

@@ -15,7 +15,7 @@ from voicegw.errors import InvalidRequest, TooLarge
 FILE: Final = "file"
 """Name of the part that is the upload, whatever else is said of it; all others are text."""
 
-_PARTS: Final = 256
+_PARTS: Final = 1024
 _HEADERS, _HEADER_BYTES = 16, 16 * 1024
 _SLICE: Final = 64 * 1024
 """Bytes that are looked at before others get their turn: some that are made to be difficult take 30 ms."""

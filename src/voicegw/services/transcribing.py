@@ -75,8 +75,8 @@ class Heard:
     speaker: str | None = None
 
 
-Event: TypeAlias = Language | Heard | TranscriptDone
-"""The language at most once and first, segments in their order, and the end exactly once."""
+Event: TypeAlias = Heard | TranscriptDone
+"""Segments in their order, and the end exactly once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,6 @@ class Transcription:
                     yield replace(event, duration_s=self._duration_s)
                 elif isinstance(event, Language):
                     self.language = event.code
-                    yield event
 
     async def _heard(self, number: int, segment: TranscriptSegment, diarization: Diarization | None) -> Heard:
         if self._timeline is not None:

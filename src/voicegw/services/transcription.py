@@ -20,7 +20,6 @@ from voicegw.services.transcription_request import TranscriptionPolicy, Transcri
 
 __all__ = ["TranscriptionPolicy", "TranscriptionRequest", "TranscriptionRouter", "TranscriptionService"]
 
-_KEYWORDS: Final = 1000
 _LISTED: Final = 200
 """Languages that a refusal names: more than any model has."""
 
@@ -117,8 +116,6 @@ class TranscriptionService:
             )
         _check_length("prompt", len(request.prompt), self._policy.prompt_chars)
         _check_length("keywords", sum(map(len, request.keywords)), self._policy.prompt_chars)
-        if len(request.keywords) > _KEYWORDS:
-            raise InvalidRequest(f"'keywords' holds more than {_KEYWORDS} words.", param="keywords")
 
     def _without_effect(self, info: ModelInfo, request: TranscriptionRequest) -> Iterator[str]:
         """Name what is asked for and this model, or this server, cannot do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -151,18 +152,10 @@ class Ears:
 
 
 def echoed(options: TranscriptionOptions) -> str:
-    """Give what was asked for, in one line."""
-    told = {
-        "task": options.task,
-        "languages": ",".join(options.languages),
-        "prompt": options.prompt,
-        "keywords": ",".join(options.keywords),
-        "temperatures": ",".join(map(str, options.temperatures)),
-        "words": options.words,
-        "logprobs": options.logprobs,
-        "tenant": options.meta.tenant,
-    }
-    return " ".join(f"{name}={value}" for name, value in told.items())
+    """Give what was asked for, as JSON."""
+    names = ("task", "languages", "prompt", "keywords", "temperatures", "words", "logprobs")
+    told = {name: getattr(options, name) for name in names}
+    return json.dumps({**told, "tenant": options.meta.tenant}, ensure_ascii=False)
 
 
 def segment(samples: NDArray[np.float32], at: int, rate: int) -> TranscriptSegment:

@@ -17,7 +17,6 @@ class Transcript:
 
     Attributes:
         heard: The segments.
-        text: What all of them say, without white space around it.
         done: The end, once it is there.
     """
 
@@ -39,7 +38,8 @@ class Transcript:
         return added
 
     @property
-    def text(self) -> str:  # noqa: D102 - see the class
+    def text(self) -> str:
+        """What all of them say, without white space around it."""
         return "".join(self._said)
 
 
