@@ -94,7 +94,7 @@ async def test_segments_come_while_more_is_decoded() -> None:
 async def test_a_decoder_is_free_before_a_slow_model_has_heard_all() -> None:
     go_on = asyncio.Event()
 
-    async def slow(audio: AsyncIterator[Pcm], _: TranscriptionOptions) -> AsyncGenerator[TranscriptEvent, None]:
+    async def slow(audio: AsyncIterator[Pcm], _asked: TranscriptionOptions) -> AsyncGenerator[TranscriptEvent, None]:
         async for pcm in audio:
             yield segment(0, 0, 1, f"s{pcm[0]}")
             await go_on.wait()
@@ -114,7 +114,7 @@ async def test_a_decoder_is_free_before_a_slow_model_has_heard_all() -> None:
 async def test_nothing_is_decoded_before_there_is_a_slot() -> None:
     slot = asyncio.Event()
 
-    async def queued(audio: AsyncIterator[Pcm], _: TranscriptionOptions) -> AsyncGenerator[TranscriptEvent, None]:
+    async def queued(audio: AsyncIterator[Pcm], _asked: TranscriptionOptions) -> AsyncGenerator[TranscriptEvent, None]:
         await slot.wait()
         async for _ in audio:
             pass
@@ -142,7 +142,7 @@ async def test_what_the_decoder_refuses_is_refused(data: bytes, said: str) -> No
 
 
 async def test_a_model_that_fails_stops_the_decoder() -> None:
-    async def failing(audio: AsyncIterator[Pcm], _: TranscriptionOptions) -> AsyncGenerator[TranscriptEvent, None]:
+    async def failing(audio: AsyncIterator[Pcm], _asked: TranscriptionOptions) -> AsyncGenerator[TranscriptEvent, None]:
         async for pcm in audio:
             yield segment(0, 0, 1, f"s{pcm[0]}")
             raise BackendFailed("no more")
@@ -155,7 +155,7 @@ async def test_a_model_that_fails_stops_the_decoder() -> None:
 
 @pytest.mark.parametrize("after", [0, 1, 50])
 async def test_cancelling_who_listens_stops_everything(after: int) -> None:
-    async def endless(audio: AsyncIterator[Pcm], _: TranscriptionOptions) -> AsyncGenerator[TranscriptEvent, None]:
+    async def endless(audio: AsyncIterator[Pcm], _asked: TranscriptionOptions) -> AsyncGenerator[TranscriptEvent, None]:
         async for _ in audio:
             await asyncio.sleep(0)
         await asyncio.Event().wait()
