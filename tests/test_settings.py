@@ -39,7 +39,7 @@ def test_the_packaged_file_says_what_holds_without_it() -> None:
 def test_the_packaged_file_names_every_key() -> None:
     tree = yaml.safe_load(PACKAGED.read_text("utf-8"))
     assert set(tree) == set(Settings.model_fields)
-    for part in ("server", "defaults", "limits", "logging"):
+    for part in ("server", "defaults", "limits", "logging", "tracing"):
         assert set(tree[part]) == set(type(getattr(Settings(), part)).model_fields), part
     assert set(tree["models"][0]) == set(Model.model_fields)
 
@@ -192,6 +192,10 @@ def test_durations(text: Any, seconds: float) -> None:
         ({"defaults": {"language": "english please"}}, "defaults.language: Value error, write a language tag"),
         ({"defaults": 3}, "defaults: "),
         ({"logging": {"level": "loud"}}, "logging.level: "),
+        ({"tracing": {"endpoint": "collector:4318"}}, "tracing.endpoint: Value error, write an address such as http"),
+        ({"tracing": {"endpoint": "http://me:secret@host"}}, "tracing.endpoint: Value error, write an address"),
+        ({"tracing": {"flush_s": "4s"}}, "tracing.flush_s: Input should be less than or equal to 3"),
+        ({"tracing": {"enable": True}}, "tracing.enable: Extra inputs are not permitted"),
         ({"server": {"keys": ["k"]}}, "server.keys: Extra inputs are not permitted"),
         ({"server": {"api_keys": ["sk-k"]}}, "server.api_keys.0.sha256: Value error, this is no sha256"),
         ({"server": {"api_keys": [{"key": "sk-k"}]}}, "server.api_keys.0.sha256: Field required"),

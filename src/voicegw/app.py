@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib import metadata
@@ -15,15 +16,20 @@ from voicegw.api.auth import Key, Keys
 from voicegw.api.boundary import Boundary
 from voicegw.api.cors import Cors
 from voicegw.api.docs import docs_routes
+from voicegw.api.exchange import Exchanges
+from voicegw.api.gauges import Gauges
 from voicegw.api.health import health_routes
 from voicegw.api.limits import BodyLimit, BodySizes, Gate, Traffic
 from voicegw.api.methods import Methods
+from voicegw.api.metrics import Metrics, metric_routes
 from voicegw.api.openai.azure import azure_routes
 from voicegw.api.openai.models import model_routes
 from voicegw.api.openai.speech import speech_routes
 from voicegw.api.openai.transcribed import Intake
 from voicegw.api.openai.transcriptions import transcription_routes
 from voicegw.api.openai.voices import voice_routes
+from voicegw.api.templates import Templates
+from voicegw.api.tracing import Tracing
 from voicegw.api.uploads import UploadSpace
 from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
@@ -37,6 +43,7 @@ log = structlog.get_logger("voicegw.app")
 
 DECODER = "decode"
 """Id of the model that makes audio of uploads."""
+_DOCUMENT = "/openapi.json"
 
 _PREFIXES = ("/v1", "", "/openai/v1", "/openai")
 """Below which OpenAI's routes are: as OpenAI has them, as some clients leave the version out, as Azure has them."""
@@ -46,11 +53,17 @@ def create_app(settings: Settings) -> FastAPI:
     """Make the application; its lifespan starts the models and ends them.
 
     ``app.state`` holds ``engine``, ``traffic``, ``router`` and ``uploads`` for the server that runs it.
+
+    Raises:
+        CannotTrace: Tracing is on, and OpenTelemetry not installed.
     """
     engine, router = _engine(settings)
     traffic = Traffic()
     threads = encoding_threads()
     service = SpeechService(router, _policy(settings), threads)
+    metrics = Metrics({model: pool.spec.backend for model, pool in router.pools.items()})
+    metrics.registry.register(Gauges(router.pools, traffic))
+    tracing = Tracing(settings.tracing.endpoint, settings.tracing.flush_s) if settings.tracing.enabled else None
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
@@ -58,56 +71,74 @@ def create_app(settings: Settings) -> FastAPI:
             await engine.start()
             yield
         finally:
-            await engine.close()
+            await asyncio.gather(engine.close(), *([tracing.close()] if tracing else []))
             threads.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(
         title="voicegw",
         version=metadata.version("voicegw"),
         summary="One OpenAI-compatible speech server in front of pluggable speech models",
+        openapi_url=_DOCUMENT,
         docs_url=None,  # those of the framework load their scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
+        # The framework's own would tell query strings and errors to whatever the environment names.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.engine, app.state.traffic, app.state.router = engine, traffic, router
     app.state.uploads = UploadSpace(settings.limits.upload_memory_bytes)
     errors.install(app)
-    _add_layers(app, settings, traffic)
-    _add_routes(app, settings, service, _intake(settings, router, app.state.uploads))
+    templates = _add_routes(app, settings, service, _intake(settings, router, app.state.uploads), metrics)
+    _add_layers(app, settings, Exchanges(templates, metrics, tracing.ended if tracing else None))
     return app
 
 
-def _add_layers(app: FastAPI, settings: Settings, traffic: Traffic) -> None:
+def _add_layers(app: FastAPI, settings: Settings, exchanges: Exchanges) -> None:
     """Add what a request passes through on its way to a route; what is added last is the outermost."""
     server = settings.server
     keys = [Key(key.sha256, key.account(), key.concurrent, key.requests_per_minute) for key in server.api_keys]
-    app.add_middleware(Keys, keys=keys, public_discovery=server.public_discovery)
+    app.add_middleware(Keys, keys=keys, public_discovery=server.public_discovery, public_metrics=server.public_metrics)
     app.add_middleware(BodyLimit, sizes=_sizes(settings))
-    app.add_middleware(Gate, traffic=traffic)
+    app.add_middleware(Gate, traffic=app.state.traffic)
     app.add_middleware(Methods)
-    app.add_middleware(Boundary)
+    app.add_middleware(Boundary, exchanges=exchanges)
     if server.cors_origins:
         app.add_middleware(Cors, origins=server.cors_origins)
 
 
-def _add_routes(app: FastAPI, settings: Settings, service: SpeechService, intake: Intake) -> None:
+def _add_routes(
+    app: FastAPI, settings: Settings, service: SpeechService, intake: Intake, metrics: Metrics
+) -> Templates:
+    """Add what can be asked for, and give the templates under which it is counted."""
     router: Router = app.state.router
     defaults = settings.defaults
-    app.include_router(health_routes(router, app.state.traffic))
-    app.include_router(docs_routes(app.title))
+    templates = Templates()
     key = [Depends(HTTPBearer(auto_error=False, scheme_name="API key"))] if settings.server.api_keys else []
     listing = [] if settings.server.public_discovery else key
+    versioned = (
+        (speech_routes(service), key),
+        (transcription_routes(intake), key),
+        (model_routes(router, settings.limits.input_chars), listing),
+        (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
+    )
+    for routes, needed in (
+        (health_routes(router, app.state.traffic), []),
+        (metric_routes(metrics), [] if settings.server.public_metrics else key),
+        (docs_routes(app.title), []),
+    ):
+        app.include_router(routes, dependencies=needed)
+        templates.add(routes)
     for prefix in _PREFIXES:
         shown = prefix == _PREFIXES[0]
-        for routes, needed in (
-            (speech_routes(service), key),
-            (transcription_routes(intake), key),
-            (model_routes(router, settings.limits.input_chars), listing),
-            (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
-        ):
+        for routes, needed in versioned:
             app.include_router(routes, prefix=prefix, include_in_schema=shown, dependencies=needed)
-    app.include_router(azure_routes(service, intake), include_in_schema=False)
+            templates.add(routes, prefix, shown=_PREFIXES[0])
+    azure = azure_routes(service, intake)
+    app.include_router(azure, include_in_schema=False)
+    templates.add(azure, shown=_PREFIXES[0])
+    templates.add_path(_DOCUMENT, _DOCUMENT)
+    return templates
 
 
 def _engine(settings: Settings) -> tuple[Engine, Router]:

@@ -201,6 +201,7 @@ def run(settings: Settings, announce: Callable[[str], None]) -> int:
 
     Raises:
         CannotListen: The address or the certificate cannot be used.
+        CannotTrace: Tracing is on, and OpenTelemetry not installed.
     """
     sockets = bind(settings.server.host, settings.server.port)
     logs.configure(settings.logging.level, settings.logging.format)

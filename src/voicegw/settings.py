@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from voicegw.engine.spec import EngineLimits, ModelSpec
-from voicegw.settings_values import Bytes, Count, ExistingFile, Language, Name, Origin, Seconds, Sha256
+from voicegw.settings_values import Address, Bytes, Count, ExistingFile, Language, Name, Origin, Seconds, Sha256
 
 OPENAI_SPEECH_NAMES: Final = (
     "tts-1",
@@ -75,6 +75,7 @@ class Server(_Part):
     Attributes:
         api_keys: Who may ask; () is everybody.
         public_discovery: Whether models, voices and documentation are listed without a key.
+        public_metrics: Whether ``/metrics`` is answered without a key.
         cors_origins: Origins whose pages may ask from a browser; ``*`` is all.
     """
 
@@ -84,6 +85,7 @@ class Server(_Part):
     tls_key: ExistingFile | None = None
     api_keys: tuple[ApiKey, ...] = ()
     public_discovery: bool = True
+    public_metrics: bool = True
     cors_origins: tuple[Origin, ...] = ()
 
 
@@ -190,6 +192,20 @@ class Logging(_Part):
     format: Literal["json", "console"] = "json"
 
 
+class Tracing(_Part):
+    """OpenTelemetry spans of requests; needs the extra ``otel``.
+
+    Attributes:
+        enabled: Whether spans are made and sent.
+        endpoint: Root of the collector, by OTLP over HTTP; None = that of the ``OTEL_*`` variables.
+        flush_s: Seconds that the last spans may take to be sent when the server ends, up to 3.
+    """
+
+    enabled: bool = False
+    endpoint: Address | None = None
+    flush_s: Annotated[Seconds, Field(le=3)] = 2.0
+
+
 class Settings(BaseSettings):
     """The whole tree.
 
@@ -207,6 +223,7 @@ class Settings(BaseSettings):
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     logging: Logging = Logging()
+    tracing: Tracing = Tracing()
 
     @classmethod
     def settings_customise_sources(

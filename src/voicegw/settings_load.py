@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariable
 
-from voicegw.settings import ApiKey, Defaults, Limits, Logging, Model, Server, Settings, merged
+from voicegw.settings import ApiKey, Defaults, Limits, Logging, Model, Server, Settings, Tracing, merged
 
 CONFIG_VARIABLE: Final = "VOICEGW_CONFIG"
 FOUND_FILES: Final = ("voicegw.yaml", "config/voicegw.yaml")
@@ -35,6 +35,7 @@ _PARTS: Final[Mapping[str, type[BaseModel]]] = {
     "defaults": Defaults,
     "limits": Limits,
     "logging": Logging,
+    "tracing": Tracing,
 }
 
 

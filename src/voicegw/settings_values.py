@@ -15,6 +15,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
 _LANGUAGE: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _SHA256: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _ORIGIN: Final = re.compile(r"\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^\s/?#@*]+")
+_ADDRESS: Final = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?", re.IGNORECASE)
 _QUANTITY: Final = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]+)\s*")
 
 
@@ -71,6 +72,12 @@ def _origin(origin: str) -> str:
     return origin.lower()
 
 
+def _address(address: str) -> str:
+    if not _ADDRESS.fullmatch(address):
+        raise ValueError("write an address such as http://127.0.0.1:4318")
+    return address
+
+
 Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 """A size in bytes; text such as ``16MiB``, ``25 MB`` or ``1.5GiB`` is taken too."""
 
@@ -83,3 +90,4 @@ Name = Annotated[str, AfterValidator(_well_formed)]
 Language = Annotated[str, AfterValidator(_language)]
 Sha256 = Annotated[str, AfterValidator(_hash)]
 Origin = Annotated[str, AfterValidator(_origin)]
+Address = Annotated[str, AfterValidator(_address)]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from itertools import count
+
 import httpx
 import openai
 import pytest
 
 from tests.support.gateway import Gateway, speech_body
+from voicegw.app import create_app
+from voicegw.settings import Model, Settings
 
 DEPLOYMENT = "/openai/deployments/{}/audio/speech?api-version=2025-04-01-preview"
 
@@ -38,6 +42,15 @@ def test_azures_client(gateway: Gateway) -> None:
         assert "tone" in [model.id for model in client.models.list()]
     with openai.OpenAI(base_url=f"{gateway.url}/openai/v1", api_key="none", max_retries=0) as current:
         assert current.audio.speech.create(model="tone", voice="alloy", input="one").content
+
+
+async def test_a_model_was_created_when_it_was_whatever_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticking = count(1_700_000_000)
+    monkeypatch.setattr("time.time", lambda: next(ticking))
+    app = create_app(Settings(models=(Model(id="tone", backend="tone"),)))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://server") as client:
+        told = [(await client.get(f"{prefix}/models/tone")).json() for prefix in ("/v1", "", "/openai/v1", "/openai")]
+    assert told == told[:1] * 4
 
 
 def test_every_path_without_its_version(client: httpx.Client) -> None:

@@ -14,9 +14,12 @@ from tests.support.ears import ByTurns, MemoryDecoder, MemoryEars, NotZero, coun
 from tests.support.gateway import listening
 from voicegw.api import errors
 from voicegw.api.boundary import Boundary
+from voicegw.api.exchange import Exchanges
 from voicegw.api.limits import BodyLimit, BodySizes
+from voicegw.api.metrics import Metrics
 from voicegw.api.openai.transcribed import Intake
 from voicegw.api.openai.transcriptions import transcription_routes
+from voicegw.api.templates import Templates
 from voicegw.api.uploads import UploadSpace
 from voicegw.services.activity import Chunking
 from voicegw.services.transcription import TranscriptionPolicy, TranscriptionService
@@ -32,7 +35,7 @@ def client() -> Iterator[httpx.Client]:
     app = FastAPI()
     errors.install(app)
     app.add_middleware(BodyLimit, sizes=sizes)
-    app.add_middleware(Boundary)
+    app.add_middleware(Boundary, exchanges=Exchanges(Templates(), Metrics({"ears": "memory"})))
     app.include_router(transcription_routes(Intake(service, sizes, UploadSpace(2**22))))
     with listening(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as made:
         yield made

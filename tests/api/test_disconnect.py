@@ -75,9 +75,9 @@ def test_a_client_that_does_not_read_stops_the_speaking(gateway: Gateway, monkey
     pool = gateway.app.state.engine.pools["tone"]
     spoken, begun = pool.synthesize, []
 
-    def counted(utterance: Utterance) -> AsyncGenerator[SpeechEvent, None]:
+    def counted(utterance: Utterance, **more: object) -> AsyncGenerator[SpeechEvent, None]:
         begun.append(utterance.text)
-        return cast("AsyncGenerator[SpeechEvent, None]", spoken(utterance))
+        return cast("AsyncGenerator[SpeechEvent, None]", spoken(utterance, **more))
 
     monkeypatch.setattr(pool, "synthesize", counted)
     text = "one two three four. " * 1000  # over half an hour, made in no time

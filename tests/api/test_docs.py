@@ -54,6 +54,7 @@ def test_the_routes_are_those_of_openai(document: dict[str, Any]) -> None:
         "/health",
         "/health/live",
         "/health/ready",
+        "/metrics",
         "/v1/audio/speech",
         "/v1/audio/transcriptions",
         "/v1/audio/translations",

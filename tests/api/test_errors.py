@@ -13,10 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from tests.support.gateway import listening
+from tests.support.gateway import WAIT_S, listening
 from voicegw import errors as families
 from voicegw.api.boundary import Boundary
 from voicegw.api.errors import error_response, install
+from voicegw.api.exchange import Exchanges
+from voicegw.api.metrics import Metrics
+from voicegw.api.templates import Templates
 from voicegw.errors import (
     BackendFailed,
     Cancelled,
@@ -111,7 +114,7 @@ def fragile() -> FastAPI:
     """Make an application whose routes fail in all ways."""
     app = FastAPI()
     install(app)
-    app.add_middleware(Boundary)
+    app.add_middleware(Boundary, exchanges=Exchanges(Templates(), Metrics({})))
 
     @app.get("/unexpected")
     async def unexpected() -> Response:
@@ -148,7 +151,7 @@ class Half(Response):
 
 @pytest.mark.parametrize("http", ["httptools", "h11"])
 def test_failures_of_routes(http: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with listening(fragile(), http) as url, httpx.Client(base_url=url, trust_env=False) as client:
+    with listening(fragile(), http) as url, httpx.Client(base_url=url, trust_env=False, timeout=WAIT_S) as client:
         response = client.get("/unexpected", headers={"x-request-id": "mine"})
         assert response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
         assert response.json()["error"]["message"] == "The server failed on this request."

@@ -35,6 +35,7 @@ async def test_a_stream_starts_speaks_and_ends() -> None:
         assert events[0] == ["event", 5, "word", 0, 3, 0, 5]
         assert [np.frombuffer(e[4], "<i2").tolist() for e in events[1:]] == [[0, 0, 0], [1, 1, 1]]
         assert events[1][3] <= events[2][3]
+        assert done[2].pop("took_s") >= 0.0
         assert done == ["done", 5, {"finish": "stop", "continuation": b"+"}]
         assert (await peer.idle())["slots"] == 2
 

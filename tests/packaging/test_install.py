@@ -36,6 +36,8 @@ def tree(tmp_path: Path) -> Path:
     (tmp_path / "pyproject.toml").write_text('[dependency-groups]\ndev = ["one>=1", "two[extra]<3"]\n')
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "constraints.txt").write_text("one==1.2\n")
+    (tmp_path / install.NODE).mkdir(parents=True)
+    (tmp_path / install.NODE / "package-lock.json").write_text("{}")
     return tmp_path
 
 
@@ -109,6 +111,39 @@ def test_a_second_call_does_nothing_until_something_changes(tree: Path, commands
     assert len(commands) > done
     parts = json.loads((tree / ".venv" / "installed.json").read_text())
     assert parts["quiet"] != parts["heavy"], "what was not installed again keeps its old fingerprint"
+
+
+def test_the_clients_for_node_come_from_their_lock_by_the_npm_of_the_environment(
+    tree: Path, commands: list[list[str]]
+) -> None:
+    (tree / ".venv").mkdir()
+    assert install.main(["quiet"], tree) == 0
+    assert not [command for command in commands if install.NPM in command]
+    assert install.main(["quiet", "--dev"], tree) == 0
+    assert commands[-1][:4] == ["python", "-c", install.NPM, "ci"]
+    assert "--ignore-scripts" in commands[-1]
+
+
+def test_clients_for_node_that_were_removed_are_installed_again(tree: Path, commands: list[list[str]]) -> None:
+    (tree / ".venv").mkdir()
+    assert install.main(["--dev"], tree) == 0
+    (tree / install.NODE / "node_modules").mkdir()
+    done = len(commands)
+    assert install.main(["--dev"], tree) == 0
+    assert len(commands) == done
+    (tree / install.NODE / "node_modules").rmdir()
+    assert install.main(["--dev"], tree) == 0
+    assert len(commands) > done
+
+
+def test_a_newer_lock_of_the_clients_for_node_is_installed(tree: Path, commands: list[list[str]]) -> None:
+    (tree / ".venv").mkdir()
+    (tree / install.NODE / "node_modules").mkdir()
+    assert install.main(["--dev"], tree) == 0
+    done = len(commands)
+    (tree / install.NODE / "package-lock.json").write_text('{"lockfileVersion": 3}')
+    assert install.main(["--dev"], tree) == 0
+    assert len(commands) > done
 
 
 def test_what_fails_says_all_that_pip_said(tree: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tomllib
 from pathlib import Path
@@ -59,6 +60,15 @@ def test_no_host_and_no_machine_is_named(path: str) -> None:
     text = (ROOT / path).read_text("utf-8")
     for trace in ("https://", "file:", "/simple", str(ROOT.parent) + "/"):
         assert trace not in text.replace("http://127.0.0.1", ""), f"{trace} in {path}"
+
+
+def test_the_clients_for_node_are_locked_exactly_and_name_no_host() -> None:
+    lock = json.loads((ROOT / "tests/node/package-lock.json").read_text("utf-8"))["packages"]
+    asked = json.loads((ROOT / "tests/node/package.json").read_text("utf-8"))["dependencies"]
+    assert lock.pop("")["dependencies"] == asked
+    assert {name: lock[f"node_modules/{name}"]["version"] for name in asked} == asked
+    assert all(package["integrity"] and "resolved" not in package for package in lock.values())
+    assert (ROOT / "tests/node/.npmrc").read_text("utf-8") == "omit-lockfile-registry-resolved=true\n"
 
 
 def test_torch_is_in_nobody_s_list(locked: list[dict[str, Any]]) -> None:

@@ -34,7 +34,10 @@ def test_the_footprint_is_measured() -> None:
     assert 0 < figures.gateway_rss_mb < figures.tree_rss_mb
 
 
-@pytest.mark.parametrize(("name", "said"), [("disconnects", "20 clients went"), ("kill_worker", "2 streams broke")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("disconnects", "20 clients went"), ("kill_worker", "2 streams broke"), ("watching", "us per request")],
+)
 def test_they_run_as_programs(name: str, said: str) -> None:
     command = [sys.executable, "-m", f"benchmarks.{name}", "2"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -25,6 +25,7 @@ from voicegw.backend import (
     TranscriptSegment,
     Word,
 )
+from voicegw.engine.link import StreamWatch
 from voicegw.errors import NotFound, Unavailable
 from voicegw.services.activity import Chunking, Stretch
 from voicegw.services.speakers import KnownSpeaker
@@ -88,13 +89,17 @@ class MemoryEars:
         raise Unavailable(f"not described within {within_s} s")
 
     async def transcribe(
-        self, audio: AsyncIterator[Pcm], options: TranscriptionOptions
+        self, audio: AsyncIterator[Pcm], options: TranscriptionOptions, watch: StreamWatch | None = None
     ) -> AsyncGenerator[TranscriptEvent, None]:
-        """Hear as the script does."""
+        """Hear as the script does; it waits 0.25 s for a slot and takes a second, it says."""
+        assert watch is not None
         self.asked.append(options)
         self.running += 1
+        watch.admitted(0.25)
         try:
             async for event in self._script(audio, options):
+                if isinstance(event, TranscriptDone):
+                    watch.spoken(1.0)
                 yield event
         finally:
             self.running -= 1

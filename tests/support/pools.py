@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from voicegw.backend import AudioChunk, Limits, ModelInfo, SpeechDone, SpeechEvent, TextTooLong, Utterance, Voice
 from voicegw.backend.manifest import Parameter, VoiceInfo
+from voicegw.engine.link import StreamWatch
 from voicegw.errors import NotFound, Unavailable
 
 Script: TypeAlias = Callable[[Utterance], AsyncGenerator[SpeechEvent, None]]
@@ -74,13 +75,19 @@ class MemoryPool:
         """Fail: what is not known at once is never known here."""
         raise Unavailable(f"not described within {within_s} s")
 
-    async def synthesize(self, utterance: Utterance, voice: Voice | None = None) -> AsyncGenerator[SpeechEvent, None]:
-        """Speak as the script does."""
+    async def synthesize(
+        self, utterance: Utterance, voice: Voice | None = None, watch: StreamWatch | None = None
+    ) -> AsyncGenerator[SpeechEvent, None]:
+        """Speak as the script does; the watch hears of a second in the queue, and of two at work."""
         assert voice is None
         self.heard.append(utterance)
         self.running += 1
+        if watch is not None:
+            watch.admitted(1.0)
         try:
             async for event in self._script(utterance):
+                if isinstance(event, SpeechDone) and watch is not None:
+                    watch.spoken(2.0)
                 yield event
         finally:
             self.running -= 1

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from voicegw.api.allowance import Allowance
+from voicegw.api.probes import METRICS, is_health
 from voicegw.errors import Unauthorized
 
-_HEALTH = re.compile(r"/health(/.*)?")
 _DISCOVERY = re.compile(r"(/openai)?(/v1)?/(models(/.+)?|audio/(models|voices))|/docs(/.*)?|/redoc|/openapi\.json")
 _BEARER = re.compile(rb"bearer +(\S+) *", re.IGNORECASE)
 _POLICY_VIOLATION = 1008
@@ -46,12 +46,16 @@ class Keys:
         app: The application.
         keys: All of them; () lets everybody in.
         public_discovery: Whether models, voices and documentation are listed without a key. Health always is.
+        public_metrics: Whether ``/metrics`` is answered without one.
     """
 
-    def __init__(self, app: ASGIApp, keys: Sequence[Key], *, public_discovery: bool = True) -> None:
+    def __init__(
+        self, app: ASGIApp, keys: Sequence[Key], *, public_discovery: bool = True, public_metrics: bool = True
+    ) -> None:
         self._app = app
         self._known = [(key.sha256.lower(), key, Allowance(key.concurrent, key.requests_per_minute)) for key in keys]
         self._public_discovery = public_discovery
+        self._public_metrics = public_metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -68,7 +72,9 @@ class Keys:
         if scope["type"] != "http" or scope["method"] != "GET":
             return False
         path = scope["path"]
-        return bool(_HEALTH.fullmatch(path) or (self._public_discovery and _DISCOVERY.fullmatch(path)))
+        if path == METRICS:
+            return self._public_metrics
+        return is_health(path) or (self._public_discovery and _DISCOVERY.fullmatch(path) is not None)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         key, allowance = self._identified(scope)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 import time
@@ -13,6 +14,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicegw.api.errors import error_response
+from voicegw.api.exchange import Exchange, Exchanges
 from voicegw.errors import Cancelled, VoicegwError
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
@@ -24,12 +26,18 @@ class Boundary:
 
     Headers that an inner layer left in ``scope["state"]["headers"]`` are added to every answer, whoever makes it.
     It takes a client's ``x-request-id`` or mints one, puts it into ``scope["state"]["request_id"]`` and the response,
-    and says there how long the answer took to begin. An exception before the response is answered; one after its
-    headers breaks the connection, so that nobody takes half an answer for a whole one.
+    and says there how long the answer took to begin. What watches the request is in ``scope["state"]["exchange"]``. An
+    exception before the response is answered; one after its headers breaks the connection, so that nobody takes half an
+    answer for a whole one.
+
+    Args:
+        app: The application.
+        exchanges: Are told of every request.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, exchanges: Exchanges) -> None:
         self._app = app
+        self._exchanges = exchanges
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -37,17 +45,24 @@ class Boundary:
             await self._app(scope, receive, send)
             return
         state = scope.setdefault("state", {})
-        reply = _Reply(send, request_id(scope), state)
-        state["request_id"] = reply.request_id
+        exchange = self._exchanges.begin(scope, request_id(scope))
+        state |= {"request_id": exchange.request_id, "exchange": exchange}
+        reply = _Reply(send, exchange, state)
         try:
             await self._app(scope, receive, reply.send)
         except (Cancelled, ClientDisconnect):
-            return  # nobody is there to read an answer
+            exchange.gone("cancelled")  # nobody is there to read an answer
+        except asyncio.CancelledError:
+            exchange.gone("aborted")
+            raise
         except Exception as error:  # noqa: BLE001 - this is the place that no error may pass
-            _log_failure(error, reply, scope["path"])
-            if not reply.started:
+            exchange.failed(error)
+            _log_failure(error, exchange, scope["path"])
+            if not exchange.status:
                 await error_response(error)(scope, receive, reply.send)
             # Else: to return before the response is complete makes the server drop the connection.
+        finally:
+            self._exchanges.end(exchange, scope)
 
 
 def request_id(scope: Scope) -> str:
@@ -61,26 +76,25 @@ def request_id(scope: Scope) -> str:
 class _Reply:
     """The sending side of one response; adds the headers that all have."""
 
-    def __init__(self, send: Send, request_id: str, state: Mapping[str, Any]) -> None:
+    def __init__(self, send: Send, exchange: Exchange, state: Mapping[str, Any]) -> None:
         self._send = send
+        self._exchange = exchange
         self._state = state
-        self._begun = time.perf_counter()
-        self.request_id = request_id
-        self.started = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.started = True
-            took_ms = 1000 * (time.perf_counter() - self._begun)
-            ours = [(b"x-request-id", self.request_id.encode()), (b"openai-processing-ms", b"%d" % took_ms)]
+            exchange = self._exchange
+            exchange.answered(message["status"])
+            took_ms = 1000 * (time.monotonic() - exchange.began)
+            ours = [(b"x-request-id", exchange.request_id.encode()), (b"openai-processing-ms", b"%d" % took_ms)]
             message["headers"] = [*message.get("headers", ()), *ours, *self._state.get("headers", ())]
         await self._send(message)
 
 
-def _log_failure(error: Exception, reply: _Reply, path: str) -> None:
+def _log_failure(error: Exception, exchange: Exchange, path: str) -> None:
     if not isinstance(error, VoicegwError):
-        _log.error("request failed", request_id=reply.request_id, path=path, exc_info=error)
-    elif reply.started:
+        _log.error("request failed", request_id=exchange.request_id, path=path, exc_info=error)
+    elif exchange.status:
         _log.warning(
-            "response broken off", request_id=reply.request_id, path=path, code=error.code, reason=error.message
+            "response broken off", request_id=exchange.request_id, path=path, code=error.code, reason=error.message
         )

@@ -10,6 +10,7 @@ from typing import Final
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicegw.api.errors import error_response
+from voicegw.api.probes import is_probe
 from voicegw.errors import TooLarge, Unavailable, VoicegwError
 
 _LINGER_S = 0.5
@@ -18,7 +19,7 @@ _LINGER_BYTES = 4 * 1024 * 1024
 
 
 class Traffic:
-    """Counts the requests that are being answered, and says when no more are taken; health checks are not counted."""
+    """Counts the requests that are being answered, and says when no more are taken; probes are not counted."""
 
     def __init__(self) -> None:
         self._live = 0
@@ -71,7 +72,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
-        if scope["type"] == "lifespan" or f"{scope['path']}/".startswith("/health/"):
+        if scope["type"] == "lifespan" or is_probe(scope["path"]):
             await self._app(scope, receive, send)
             return
         self._traffic.enter()

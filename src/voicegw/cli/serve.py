@@ -23,6 +23,7 @@ def serve(
     overrides: dict[str, Any] = {"server": given} if given else {}
     settings = settings_from(config, overrides).settings
     from voicegw import server
+    from voicegw.api.tracing import CannotTrace
 
     def announce(url: str) -> None:
         with suppress(OSError):  # nobody reads it; that is no reason not to serve
@@ -30,7 +31,7 @@ def serve(
 
     try:
         status = server.run(settings, announce)
-    except server.CannotListen as error:
+    except (server.CannotListen, CannotTrace) as error:
         raise Refused(str(error)) from None
     raise typer.Exit(status)
 

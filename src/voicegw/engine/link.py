@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from voicegw.backend import ModelInfo, Utterance, Voice
 from voicegw.engine import codec, wire
@@ -19,7 +19,11 @@ from voicegw.errors import InvalidRequest, VoicegwError, WorkerLost
 
 @dataclass(slots=True)
 class WorkerStatus:
-    """What the worker last said of itself; see the fields of ``status`` frames."""
+    """What the worker last said of itself; see the fields of ``status`` frames.
+
+    ``step_counts`` are the model's steps by how long they took, see :mod:`voicegw.backend.slots.timing`; () where it
+    has made none.
+    """
 
     state: ModelState = ModelState.DECLARED
     progress: float = 0.0
@@ -29,6 +33,20 @@ class WorkerStatus:
     slots: int = 1
     voices: int = 0
     voice_bytes: int = 0
+    step_counts: tuple[int, ...] = ()
+    step_total_s: float = 0.0
+
+
+class StreamWatch(Protocol):
+    """Whoever wants to know how a worker treats one utterance, or one transcription."""
+
+    def admitted(self, waited_s: float) -> None:
+        """Take note that it has a slot, after so many seconds in the worker's queue."""
+        ...
+
+    def spoken(self, took_s: float) -> None:
+        """Take note that all of it is spoken or heard, and of the model's seconds: waiting for a listener not."""
+        ...
 
 
 class LinkStream:
@@ -40,19 +58,23 @@ class LinkStream:
         op: What was asked for, one of :data:`OPERATIONS`.
         voice: Whose samples are sent if the worker asks for them.
         window: Bytes of audio that may wait here for the listener.
+        watch: Is told how it fares.
 
     Attributes:
         started: Whether the worker gave it a slot.
         finished: Whether its last frame came.
     """
 
-    def __init__(self, link: Link, number: int, op: str, voice: Voice | None, window: int) -> None:
+    def __init__(
+        self, link: Link, number: int, op: str, *, voice: Voice | None, window: int, watch: StreamWatch | None
+    ) -> None:
         self.started = False
         self.finished = False
         self._link = link
         self._number = number
         self._end_type = OPERATIONS[op].end
         self._voice = voice
+        self._watch = watch
         self._tasks: list[asyncio.Task[None]] = []
         self._events: deque[tuple[Any, int] | Exception] = deque()
         self._waiter: asyncio.Future[None] | None = None
@@ -122,15 +144,25 @@ class LinkStream:
         elif name == "credit":
             self._input.grant(frame[2])
         elif name == "done":
-            self._put((codec.build(self._end_type, frame[2]), 0))
-            self._end()
+            self._done(frame[2])
         elif name == "error":
             self._put(VoicegwError.from_wire(frame[2]))
             self._end()
         elif name == "start":
-            self.started = True
+            self._begun(frame[2])
         elif name == "need_voice" and not self._tasks:
             self._tasks.append(asyncio.get_running_loop().create_task(self._send_voice()))
+
+    def _begun(self, waited_s: Any) -> None:
+        self.started = True
+        if self._watch is not None:
+            self._watch.admitted(float(waited_s))
+
+    def _done(self, fields: Mapping[str, Any]) -> None:
+        self._put((codec.build(self._end_type, fields), 0))
+        if self._watch is not None and "took_s" in fields:
+            self._watch.spoken(float(fields["took_s"]))
+        self._end()
 
     def _put(self, item: tuple[Any, int] | Exception) -> None:
         self._events.append(item)
@@ -229,15 +261,24 @@ class Link:
         return len(self._streams)
 
     @property
+    def running(self) -> int:
+        """Those of them that have a slot."""
+        return sum(stream.started for stream in self._streams.values())
+
+    @property
     def load(self) -> int:
         """Utterances that the worker runs or queues: this gateway's, and those of others when it last spoke of them."""
         return len(self._streams) + self._others
 
-    def synthesize(self, utterance: Utterance, voice: Voice | None, window: int) -> LinkStream:
+    def synthesize(
+        self, utterance: Utterance, voice: Voice | None, window: int, watch: StreamWatch | None = None
+    ) -> LinkStream:
         """Open a stream of speech; see :meth:`open`."""
-        return self.open("synthesize", utterance, window, voice)
+        return self.open("synthesize", utterance, window, voice, watch)
 
-    def open(self, op: str, request: Any, window: int, voice: Voice | None = None) -> LinkStream:
+    def open(
+        self, op: str, request: Any, window: int, voice: Voice | None = None, watch: StreamWatch | None = None
+    ) -> LinkStream:
         """Open a stream.
 
         Args:
@@ -245,6 +286,7 @@ class Link:
             request: Of that operation's type.
             window: Bytes of audio that may wait here for the listener.
             voice: Whose samples are sent if the worker asks for them.
+            watch: Is told how it fares.
 
         Raises:
             WorkerLost: The connection is over.
@@ -253,7 +295,7 @@ class Link:
         if not self.connection.connected:
             raise WorkerLost("the worker is gone")
         number = next(self._numbers)
-        stream = LinkStream(self, number, op, voice, window)
+        stream = LinkStream(self, number, op, voice=voice, window=window, watch=watch)
         header = {"request": codec.plain(request), "voice_key": voice.key if voice else None}
         try:
             self.send("open", number, op, header, window)

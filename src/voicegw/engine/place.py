@@ -67,6 +67,9 @@ class Worker:
         run_dir: Folder of the sockets.
         on_change: Called when the state changes.
         log_requests: Whether the worker logs every utterance.
+
+    Attributes:
+        restarts: How often a process was started in the place of one that failed.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Worker:
         self.info: ModelInfo | None = None
         self.link: Link | None = None
         self.retry_at: float | None = None
+        self.restarts = 0
         self._device = device
         self._limits = limits
         self._run_dir = run_dir
@@ -102,6 +106,12 @@ class Worker:
     def status(self) -> WorkerStatus:
         """What the worker last said of itself."""
         return self.link.status if self.link is not None else WorkerStatus()
+
+    @property
+    def serving(self) -> Link | None:
+        """The link, if it can serve at this moment."""
+        connected = self.link is not None and self.link.connection.connected
+        return self.link if connected and self.state is ModelState.READY else None
 
     def wake(self) -> None:
         """Ask for the model to be loaded, if it is not."""
@@ -134,6 +144,7 @@ class Worker:
         self._set(ModelState.FAILED if broken or self.state is ModelState.FAILED else ModelState.LOADING, failure)
         await asyncio.sleep(pause)
         self.retry_at = None
+        self.restarts += 1
 
     async def _life(self, *, load: bool) -> str | None:
         """Give why the process failed, or None when it was ended on purpose."""

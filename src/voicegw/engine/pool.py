@@ -29,7 +29,7 @@ from voicegw.backend import (
     Utterance,
     Voice,
 )
-from voicegw.engine.link import Link, LinkStream
+from voicegw.engine.link import Link, LinkStream, StreamWatch
 from voicegw.engine.operations import OPERATIONS, DetectRequest, Embedded, EmbedRequest
 from voicegw.engine.place import Worker
 from voicegw.engine.poison import Poison
@@ -66,6 +66,7 @@ class ModelPool:
         self._changed = asyncio.Event()
         self._poison = Poison()
         self._closed = False
+        self._unplaced = 0
 
     def add(self, worker: Worker) -> None:
         """Take a worker's place into the pool."""
@@ -107,6 +108,16 @@ class ModelPool:
         """Utterances of this gateway that are under way."""
         return sum(worker.link.in_flight for worker in self._workers if worker.link is not None)
 
+    @property
+    def running(self) -> int:
+        """Those of them that have a slot."""
+        return sum(worker.link.running for worker in self._workers if worker.link is not None)
+
+    @property
+    def waiting(self) -> int:
+        """Utterances of this gateway without a slot: in the queue of a worker, or waiting for one that can serve."""
+        return self._unplaced + self.in_flight - self.running
+
     async def describe(self, within_s: float) -> ModelInfo:
         """Wait for the manifest.
 
@@ -126,11 +137,13 @@ class ModelPool:
                 raise Unavailable(error.message, retry_after_s=error.retry_after_s) from None
         return info
 
-    async def synthesize(self, utterance: Utterance, voice: Voice | None = None) -> AsyncGenerator[SpeechEvent, None]:
+    async def synthesize(
+        self, utterance: Utterance, voice: Voice | None = None, watch: StreamWatch | None = None
+    ) -> AsyncGenerator[SpeechEvent, None]:
         """Speak one utterance on the best worker; audio comes as int16 with the worker's clock.
 
         A model that is not loaded is loaded, and a restart is waited for, while that fits ``start_within_s``. A worker
-        that is lost before the first event is replaced once.
+        that is lost before the first event is replaced once. ``watch`` is told what the workers say of it.
 
         Raises:
             Overloaded: The worker's queue is full.
@@ -148,7 +161,7 @@ class ModelPool:
             link = await self._choose(voice, deadline)
             left = max(0.0, deadline - time.monotonic())
             timed = replace(utterance, meta=replace(utterance.meta, start_within_s=left))
-            stream = link.synthesize(timed, voice, self._limits.stream_bytes)
+            stream = link.synthesize(timed, voice, self._limits.stream_bytes, watch)
             begun = heard = False
             try:
                 while True:
@@ -167,16 +180,20 @@ class ModelPool:
                 stream.close()
 
     async def transcribe(
-        self, audio: AsyncIterator[NDArray[np.int16]], options: TranscriptionOptions
+        self,
+        audio: AsyncIterator[NDArray[np.int16]],
+        options: TranscriptionOptions,
+        watch: StreamWatch | None = None,
     ) -> AsyncGenerator[TranscriptEvent, None]:
         """Transcribe mono audio at the model's rate while it comes; what ``audio`` raises is raised.
 
-        Nothing is taken from ``audio`` before a worker has a slot, which must be within ``start_within_s``.
+        Nothing is taken from ``audio`` before a worker has a slot, which must be within ``start_within_s``. ``watch``
+        is told what the workers say of it.
 
         Raises:
             VoicegwError: As :meth:`synthesize`; a worker that is lost is replaced while it has had no audio yet.
         """
-        async with aclosing(self._converse("transcribe", options, _s16le(audio))) as events:
+        async with aclosing(self._converse("transcribe", options, _s16le(audio), watch)) as events:
             async for event in events:
                 yield event
 
@@ -208,14 +225,16 @@ class ModelPool:
                     return event.vectors()
         raise BackendFailed("the model gave no embeddings")
 
-    async def _converse(self, op: str, request: Any, source: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
+    async def _converse(
+        self, op: str, request: Any, source: AsyncIterator[bytes], watch: StreamWatch | None = None
+    ) -> AsyncGenerator[Any, None]:
         """Do what takes something in, on the best worker; the operation's last event is the last one given."""
         deadline = time.monotonic() + request.meta.start_within_s
         for last_try in (False, True):
             link = await self._choose(None, deadline)
             left = max(0.0, deadline - time.monotonic())
             timed = replace(request, meta=replace(request.meta, start_within_s=left))
-            stream = link.open(op, timed, self._limits.stream_bytes)
+            stream = link.open(op, timed, self._limits.stream_bytes, watch=watch)
             stream.upload(source)
             try:
                 while True:
@@ -259,7 +278,7 @@ class ModelPool:
         while True:
             if self._closed:
                 raise self._unavailable()
-            ready = {worker.name: link for worker in self._workers if (link := _ready(worker)) is not None}
+            ready = {worker.name: link for worker in self._workers if (link := worker.serving) is not None}
             link = self._best(ready, voice) if ready else None
             if link is None or link.load >= link.status.slots:
                 for worker in self._workers:
@@ -280,6 +299,7 @@ class ModelPool:
         return min(ready.values(), key=lambda link: link.load / max(1, link.status.slots))
 
     async def _wait(self, deadline: float) -> None:
+        self._unplaced += 1
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + deadline - time.monotonic()):
                 await self._changed.wait()
@@ -288,6 +308,8 @@ class ModelPool:
                 f"model {self.model_id!r} was not ready in time: {self.state.value} {self.detail}".rstrip(),
                 retry_after_s=5.0,
             ) from None
+        finally:
+            self._unplaced -= 1
 
     def _unavailable(self) -> Unavailable:
         if self._closed:
@@ -305,8 +327,3 @@ async def _s16le(audio: AsyncIterator[NDArray[np.int16]]) -> AsyncGenerator[byte
 async def _each(clips: Sequence[NDArray[np.int16]]) -> AsyncGenerator[NDArray[np.int16], None]:
     for clip in clips:
         yield clip
-
-
-def _ready(worker: Worker) -> Link | None:
-    link = worker.link
-    return link if worker.state is ModelState.READY and link is not None and link.connection.connected else None

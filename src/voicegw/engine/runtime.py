@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from voicegw.backend import ModelInfo
+from voicegw.backend.slots import process_times
 from voicegw.engine import codec
 from voicegw.engine.admission import Admission
 from voicegw.engine.serving import RequestRecord, WorkerStream, log_line
@@ -102,6 +103,7 @@ class Runtime:
 
     def status(self) -> dict[str, Any]:
         """Give the state and the load, as in ``status``, ``hello`` and ``pong`` frames."""
+        steps = process_times()
         return {
             "state": self.state.value,
             "progress": self.progress,
@@ -111,6 +113,8 @@ class Runtime:
             "slots": self.admission.slots,
             "voices": len(self.voices) if self.voices else 0,
             "voice_bytes": self.voices.nbytes if self.voices else 0,
+            "step_counts": steps.counts if steps.total_s else [],
+            "step_total_s": steps.total_s,
         }
 
     def hello(self) -> dict[str, Any]:

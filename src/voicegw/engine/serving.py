@@ -261,7 +261,8 @@ class WorkerStream:
                 record.audio_s += await self._told(event, at) / 2 / rate
         if operation.input == "audio" and self._input is not None:
             record.audio_s = self._input.taken / 2 / rate
-        self._send("done", codec.plain(done))
+        took_s = time.monotonic() - started - self._credit.waited_s
+        self._send("done", {**codec.plain(done), "took_s": took_s})
 
     async def _told(self, event: Any, at: float) -> int:
         """Send an event and give the bytes of audio in it."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import struct
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
@@ -168,11 +169,12 @@ class Connection(asyncio.Protocol):
 
 
 class Credit:
-    """What one sender may still send on one stream, in bytes."""
+    """What one sender may still send on one stream, in bytes; ``waited_s`` is how long it had to wait for more."""
 
     def __init__(self, amount: int) -> None:
         self._amount = amount
         self._waiter: asyncio.Future[None] | None = None
+        self.waited_s = 0.0
 
     def grant(self, amount: int) -> None:
         """Add credit that the receiver gave."""
@@ -183,8 +185,10 @@ class Credit:
     async def some(self) -> None:
         """Wait while there is none."""
         while self._amount <= 0:
+            began = time.monotonic()
             self._waiter = asyncio.get_running_loop().create_future()
             await self._waiter
+            self.waited_s += time.monotonic() - began
 
     async def take(self, amount: int) -> None:
         """Spend credit, waiting while there is none. It may fall below zero by one piece, so nothing ever locks up."""

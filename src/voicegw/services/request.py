@@ -8,6 +8,7 @@ from typing import Any
 
 from voicegw.audio.format import DEFAULT, OUTPUT_RATE, AudioFormat
 from voicegw.services.casting import VoiceAliases
+from voicegw.services.watching import UNWATCHED, SpeechWatch
 from voicegw.text.stages import Clean
 
 
@@ -29,6 +30,7 @@ class SpeechRequest:
         words: Whether it is to be told when each word is heard.
         strict: Whether an extra that has no effect is refused rather than named.
         tenant: Whose work it is, for fairness between them; never a key.
+        watch: Is told how it fares.
     """
 
     model: str
@@ -44,6 +46,7 @@ class SpeechRequest:
     words: bool = False
     strict: bool = False
     tenant: str = ""
+    watch: SpeechWatch = field(default=UNWATCHED, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncGenerator
 from concurrent.futures import Executor
 from contextlib import aclosing
@@ -14,6 +15,7 @@ from voicegw.audio.offloop import OffLoop
 from voicegw.audio.pipeline import AudioPipeline
 from voicegw.audio.resample import resampled_length
 from voicegw.services.casting import Cast
+from voicegw.services.playback import Playback
 from voicegw.services.stream import Piece, SpokenStream
 from voicegw.services.words import TimedWord
 
@@ -133,7 +135,14 @@ class Speech:
     async def _pieces(self) -> AsyncGenerator[Piece, None]:
         if len(self._silence):
             yield Piece(self._silence, seam=False)
-        while (piece := await self._stream.ahead.take(round(_SLICE_S * self._rate))) is not None:
+        stream, playback = self._stream, Playback(self._stream.heard_rate)
+        while True:
+            awaited = not stream.ahead.samples
+            piece = await stream.ahead.take(round(_SLICE_S * self._rate))
+            if piece is None:
+                return
+            if playback.runs_dry(len(piece.pcm), time.monotonic(), awaited=awaited):
+                stream.watch.ran_dry()
             yield piece
 
 

@@ -80,6 +80,7 @@ class SpeechService:
         """
         self._check(request.text)
         pool = self._router.resolve(request.model)
+        request.watch.asked(pool.model_id, len(request.text))
         first_by = time.monotonic() + self._policy.first_audio_s
         try:
             async with asyncio.timeout(self._policy.first_audio_s):
@@ -109,6 +110,7 @@ class SpeechService:
             within_s=self._policy.first_audio_s,
             ahead_s=self._policy.ahead_s,
             words=WordTrack(partial(written, prepared, request.text)) if request.words else None,
+            watch=request.watch,
         )
         try:
             await stream.ahead.wait()

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
+from voicegw.engine.link import StreamWatch
 from voicegw.errors import TextTooLong
 from voicegw.services.script import Line, Pause
+from voicegw.services.watching import UNWATCHED, SpeechWatch
 from voicegw.services.words import WordTrack
 from voicegw.text.segment import Segment, split_to_fit
 
@@ -32,7 +34,9 @@ class SpeechPool(Protocol):
         """Wait for the manifest."""
         ...
 
-    def synthesize(self, utterance: Utterance, voice: Voice | None = None) -> AsyncGenerator[SpeechEvent, None]:
+    def synthesize(
+        self, utterance: Utterance, voice: Voice | None = None, watch: StreamWatch | None = None
+    ) -> AsyncGenerator[SpeechEvent, None]:
         """Speak one utterance; audio is int16."""
         ...
 
@@ -115,6 +119,21 @@ class Ahead:
         return taken
 
 
+class _Telling:
+    """What a worker says of one utterance, in terms of the whole speech."""
+
+    def __init__(self, watch: SpeechWatch | None) -> None:
+        self._watch = watch
+        self.took_s: float | None = None
+
+    def admitted(self, waited_s: float) -> None:
+        if self._watch is not None:
+            self._watch.admitted(waited_s)
+
+    def spoken(self, took_s: float) -> None:
+        self.took_s = took_s
+
+
 class SpokenStream:
     """One utterance after the other by the same model, as one stream.
 
@@ -131,10 +150,13 @@ class SpokenStream:
         within_s: Seconds that an utterance may wait for its start once there has been audio.
         ahead_s: Seconds of audio that may wait for the reader.
         words: Where the times of words are noted, if they are wanted.
+        watch: Is told how it fares.
 
     Attributes:
         ahead: What is made and not read yet.
+        heard_rate: As given.
         words: As given.
+        watch: As given.
         made: Samples made so far.
         first_audio_at: The worker's monotonic time of the first chunk in seconds; None where there was none yet.
     """
@@ -150,10 +172,12 @@ class SpokenStream:
         within_s: float,
         ahead_s: float,
         words: WordTrack | None = None,
+        watch: SpeechWatch = UNWATCHED,
     ) -> None:
         self.words = words
+        self.watch = watch
         self._pool = pool
-        self._heard_rate = heard_rate
+        self.heard_rate = heard_rate
         self._next = utterance
         self._lines = iter(lines)
         self._first_by = first_by
@@ -187,7 +211,7 @@ class SpokenStream:
     async def _speak_all(self) -> None:
         for line in self._lines:
             if isinstance(line, Pause):
-                self._owed += round(line.seconds * self._heard_rate)
+                self._owed += round(line.seconds * self.heard_rate)
                 if self.made:
                     await self._rest()
             else:
@@ -216,21 +240,30 @@ class SpokenStream:
         begun = self._begun is not None
         meta = replace(self._next.meta, start_within_s=self._start_within_s(), begun=begun)
         utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s())
-        seam = True
         if self.words:
             self.words.begin(part, self.made + self._owed)
-        async with aclosing(self._pool.synthesize(utterance)) as events:
-            async for event in events:
-                if isinstance(event, AudioChunk) and len(event.pcm):
-                    await self._heard(event, seam=seam)
-                    seam = False
-                elif isinstance(event, WordTiming) and self.words:
-                    self.words.add(event)
-                elif isinstance(event, SpeechDone):
-                    self._next = replace(utterance, continuation=event.continuation)
+        await self._listen(utterance)
         if self.words:
             self.words.end(self.made)
             await self.ahead.put(_NOTHING)  # wakes the reader, who may know the words now
+
+    async def _listen(self, utterance: Utterance) -> None:
+        telling = _Telling(None if utterance.meta.begun else self.watch)
+        spoken, took_s = 0, None
+        try:
+            async with aclosing(self._pool.synthesize(utterance, watch=telling)) as events:
+                async for event in events:
+                    if isinstance(event, AudioChunk) and len(event.pcm):
+                        seam, spoken = not spoken, spoken + len(event.pcm)
+                        await self._heard(event, seam=seam)
+                    elif isinstance(event, WordTiming) and self.words:
+                        self.words.add(event)
+                    elif isinstance(event, SpeechDone):
+                        self._next = replace(utterance, continuation=event.continuation)
+                        took_s = telling.took_s
+        finally:
+            if spoken:
+                self.watch.made(spoken / self.heard_rate, took_s)
 
     async def _heard(self, chunk: AudioChunk, *, seam: bool) -> None:
         if self._begun is None:
@@ -250,4 +283,4 @@ class SpokenStream:
         """Give the seconds that a listener who began at the first chunk has still to hear."""
         if self._begun is None:
             return 0.0
-        return max(0.0, self.made / self._heard_rate - (time.monotonic() - self._begun))
+        return max(0.0, self.made / self.heard_rate - (time.monotonic() - self._begun))

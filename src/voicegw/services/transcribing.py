@@ -21,9 +21,11 @@ from voicegw.backend import (
     TranscriptionOptions,
     TranscriptSegment,
 )
+from voicegw.engine.link import StreamWatch
 from voicegw.services.activity import Chunking, Timeline, VoiceActivity
 from voicegw.services.readahead import ahead
 from voicegw.services.speakers import Diarization, Diarizer, KnownSpeaker
+from voicegw.services.watching import UNWATCHED, TranscriptionWatch
 
 _PIECE_S = 1.0
 """Seconds of audio that go to the recogniser at a time: decoders give far less, and each piece has its cost."""
@@ -52,7 +54,7 @@ class TranscriptionPool(Protocol):
         ...
 
     def transcribe(
-        self, audio: AsyncIterator[Pcm], options: TranscriptionOptions
+        self, audio: AsyncIterator[Pcm], options: TranscriptionOptions, watch: StreamWatch | None = None
     ) -> AsyncGenerator[TranscriptEvent, None]:
         """Transcribe audio while it comes; nothing is taken from it before there is a slot."""
         ...
@@ -91,6 +93,18 @@ class Chain:
     chunking: Chunking | None = None
     diarizer: Diarizer | None = None
     speakers: tuple[KnownSpeaker, ...] = ()
+    watch: TranscriptionWatch = UNWATCHED
+
+
+class _Telling:
+    """What a worker says of the one transcription."""
+
+    def __init__(self, watch: TranscriptionWatch) -> None:
+        self.admitted = watch.admitted
+        self.took_s: float | None = None
+
+    def spoken(self, took_s: float) -> None:
+        self.took_s = took_s
 
 
 class Transcription:
@@ -129,22 +143,37 @@ class Transcription:
             InvalidRequest: The upload is no audio, or too much of it.
             VoicegwError: Whatever else decoder and model raise.
         """
-        chain = self._chain
-        async with AsyncExitStack() as stack:
-            diarization = None
-            if chain.diarizer is not None:
-                diarization = await stack.enter_async_context(chain.diarizer.listen(self._rate, chain.speakers))
-            audio = await stack.enter_async_context(aclosing(self._audio(diarization)))
-            events = await stack.enter_async_context(aclosing(chain.pool.transcribe(audio, chain.listening)))
-            number = 0
-            async for event in events:
-                if isinstance(event, TranscriptSegment):
-                    yield await self._heard(number, event, diarization)
-                    number += 1
-                elif isinstance(event, TranscriptDone):
-                    yield replace(event, duration_s=self._duration_s)
-                elif isinstance(event, Language):
-                    self.language = event.code
+        chain, telling = self._chain, _Telling(self._chain.watch)
+        try:
+            async with AsyncExitStack() as stack:
+                diarization = None
+                if chain.diarizer is not None:
+                    diarization = await stack.enter_async_context(chain.diarizer.listen(self._rate, chain.speakers))
+                audio = await stack.enter_async_context(aclosing(self._audio(diarization)))
+                heard = chain.pool.transcribe(audio, chain.listening, telling)
+                told = self._told(await stack.enter_async_context(aclosing(heard)), diarization)
+                events = await stack.enter_async_context(aclosing(told))
+                first = await anext(events)
+                chain.watch.told()
+                yield first
+                async for event in events:
+                    yield event
+        finally:
+            if self._duration_s:
+                chain.watch.listened(self._duration_s, telling.took_s)
+
+    async def _told(
+        self, events: AsyncGenerator[TranscriptEvent, None], diarization: Diarization | None
+    ) -> AsyncGenerator[Event, None]:
+        number = 0
+        async for event in events:
+            if isinstance(event, TranscriptSegment):
+                yield await self._heard(number, event, diarization)
+                number += 1
+            elif isinstance(event, TranscriptDone):
+                yield replace(event, duration_s=self._duration_s)
+            elif isinstance(event, Language):
+                self.language = event.code
 
     async def _heard(self, number: int, segment: TranscriptSegment, diarization: Diarization | None) -> Heard:
         if self._timeline is not None:

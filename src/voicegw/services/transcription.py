@@ -73,6 +73,7 @@ class TranscriptionService:
         """
         slot_by = time.monotonic() + self._policy.slot_s
         pool = self._router.resolve(request.model)
+        request.watch.listens(pool.model_id)
         info = pool.info or await pool.describe(self._policy.slot_s)
         self._check(pool.model_id, info, request)
         languages = _languages(pool.model_id, info, request)
@@ -95,6 +96,7 @@ class TranscriptionService:
             chunking=request.chunking,
             diarizer=self._diarizer if request.speakers is not None else None,
             speakers=request.speakers or (),
+            watch=request.watch,
         )
         possible = languages or info.languages
         return Transcription(chain, upload, ignored=ignored, language=possible[0] if len(possible) == 1 else None)

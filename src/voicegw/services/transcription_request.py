@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from voicegw.services.activity import Chunking
 from voicegw.services.speakers import KnownSpeaker
+from voicegw.services.watching import UNWATCHED, TranscriptionWatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class TranscriptionRequest:
         strict: Whether what has no effect is refused rather than named.
         request_id: For the logs; need not be unique.
         tenant: Whose work it is, for fairness between them; never a key.
+        watch: Is told how it fares.
     """
 
     model: str
@@ -49,6 +51,7 @@ class TranscriptionRequest:
     strict: bool = False
     request_id: str = ""
     tenant: str = ""
+    watch: TranscriptionWatch = field(default=UNWATCHED, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,5 +40,5 @@ def answer(service: SpeechService, request: Request, fields: Mapping[str, Any]) 
     """
     parsed = parse(fields, request.state.request_id)
     strict = parsed.strict or body.strict_by_header(request)
-    parsed = replace(parsed, strict=strict, tenant=getattr(request.state, "tenant", ""))
+    parsed = replace(parsed, strict=strict, tenant=getattr(request.state, "tenant", ""), watch=request.state.exchange)
     return SpeechResponse(service, parsed, events=wants_events(fields))

@@ -49,6 +49,7 @@ class SpeechResponse(Response):
     async def _speak(self, send: Send) -> None:
         async with aclosing(await self._service.start(self._request)) as speech, aclosing(speech.parts()) as parts:
             first = await anext(parts)
+            self._request.watch.heard()
             headers = [*_headers(speech, events=self._events)]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             if self._events:

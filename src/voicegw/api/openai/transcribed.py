@@ -76,6 +76,7 @@ class TranscriptionResponse(Response):
                 request_id=request.state.request_id,
                 tenant=getattr(request.state, "tenant", ""),
                 strict=asked.request.strict or body.strict_by_header(request),
+                watch=request.state.exchange,
             ),
         )
 

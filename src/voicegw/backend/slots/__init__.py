@@ -8,8 +8,10 @@ from voicegw.backend.slots.calibrate import calibrate
 from voicegw.backend.slots.plan import SlotEvent, SlotLimits, SlotRunner, StepPlan
 from voicegw.backend.slots.schedule import Delivery, Outcome, Schedule, Ticket
 from voicegw.backend.slots.scheduler import SlotScheduler, SlotStats
+from voicegw.backend.slots.timing import STEP_BUCKETS_S, StepTimes, process_times
 
 __all__ = [
+    "STEP_BUCKETS_S",
     "Delivery",
     "Outcome",
     "Schedule",
@@ -19,6 +21,8 @@ __all__ = [
     "SlotScheduler",
     "SlotStats",
     "StepPlan",
+    "StepTimes",
     "Ticket",
     "calibrate",
+    "process_times",
 ]

@@ -16,8 +16,9 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from voicegw.backend.contract import AudioChunk, SpeechDone, SpeechEvent, Utterance, V
-from voicegw.backend.slots.plan import SlotEvent, SlotLimits, SlotRunner
+from voicegw.backend.slots.plan import SlotEvent, SlotLimits, SlotRunner, StepPlan
 from voicegw.backend.slots.schedule import Delivery, Outcome, Schedule, Ticket
+from voicegw.backend.slots.timing import StepTimes, new_times
 from voicegw.errors import BackendFailed, Unavailable
 
 R = TypeVar("R")
@@ -115,12 +116,14 @@ class SlotScheduler(Generic[V]):
         self._stopping = False
         self._owed = False
         self._steps = self._failed_steps = 0
+        self._times = StepTimes()
 
     async def start(self) -> None:
         """Start the thread. A scheduler starts once."""
         if self._thread is not None:
             raise RuntimeError("a scheduler starts once")
         self._loop, self._ended = asyncio.get_running_loop(), asyncio.Event()
+        self._times = new_times()
         self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
         self._thread.start()
 
@@ -223,7 +226,7 @@ class SlotScheduler(Generic[V]):
         if plan:
             self._steps += 1
             self._owed = True
-            self._advance(partial(self._runner.step, plan))
+            self._advance(partial(self._step, plan))
         elif self._owed:
             self._owed = False
             self._advance(self._runner.settle)
@@ -237,6 +240,13 @@ class SlotScheduler(Generic[V]):
             self._finish(self._schedule.fail(ticket, error))
         else:
             self._schedule.opened(ticket, positions)
+
+    def _step(self, plan: StepPlan) -> Sequence[SlotEvent]:
+        began = time.perf_counter()
+        try:
+            return self._runner.step(plan)
+        finally:
+            self._times.note(time.perf_counter() - began)
 
     def _advance(self, work: Callable[[], Sequence[SlotEvent]]) -> None:
         try:
