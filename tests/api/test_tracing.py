@@ -19,6 +19,9 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from tests.support.collector import Collector, attributes, collecting
 from tests.support.gateway import Gateway, serving, speech_body, wait_until
 from tests.support.server import running_server
+from voicegw.api.exchange import Exchange
+from voicegw.api.metrics import Metrics
+from voicegw.api.tracing import _attributes
 from voicegw.app import create_app
 from voicegw.settings import Limits, Model, Settings, Tracing
 
@@ -181,6 +184,13 @@ def test_an_unknown_path_or_method_names_nothing(client: httpx.Client, collector
     assert [span.name for span in told] == ["GET", "HTTP"]
     assert attributes(told[1].attributes)["http.request.method"] == "_OTHER"
     assert not {"url.path", "http.route"} & attributes(told[0].attributes).keys()
+
+
+@pytest.mark.parametrize("server", [None, ("/run/voicegw.sock", None)])
+def test_a_server_without_a_port_has_no_address(server: object) -> None:
+    exchange = Exchange("r", "GET", "/v1/models", Metrics({}))
+    scope = {"scheme": "http", "http_version": "1.1", "path": "/v1/models", "server": server}
+    assert not [name for name, _ in _attributes(exchange, scope) if name.startswith("server.")]
 
 
 def test_no_text_and_no_key_leaves(client: httpx.Client, collector: Collector) -> None:

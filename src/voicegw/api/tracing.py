@@ -126,9 +126,10 @@ def _attributes(exchange: Exchange, scope: Scope) -> Iterator[tuple[str, Attribu
     yield "http.request.method", exchange.method if exchange.method in _METHODS else "_OTHER"
     yield "url.scheme", scope["scheme"]
     yield "network.protocol.version", scope["http_version"]
-    if scope["server"] is not None:
-        yield "server.address", scope["server"][0]
-        yield "server.port", scope["server"][1]
+    address, port = scope["server"] or ("", None)
+    if port is not None:  # a unix socket has none
+        yield "server.address", address
+        yield "server.port", port
     if exchange.route != OTHER:
         yield "http.route", exchange.route
         yield "url.path", scope["path"]
