@@ -31,8 +31,9 @@ def modules_after(code: str, python: Path, path: Path | None = None) -> set[str]
 
 
 def adapters() -> set[str]:
-    """Name the top-level modules of all installed adapters."""
-    return {entry.value.partition(":")[0].partition(".")[0] for entry in entry_points(group=discovery.GROUP)}
+    """Name the top-level modules of all installed adapters but voicegw's own."""
+    modules = {entry.value.partition(":")[0] for entry in entry_points(group=discovery.GROUP)}
+    return {module.partition(".")[0] for module in modules} - {"voicegw"}
 
 
 @pytest.mark.parametrize("module", GATEWAY)
@@ -40,6 +41,10 @@ def test_the_gateway_loads_no_model(module: str) -> None:
     assert adapters() >= {"voicegw_espeak", "voicegw_tone"}
     tops = {name.partition(".")[0] for name in modules_after(f"import {module}", Path(sys.executable))}
     assert not tops & (MODEL_LIBRARIES | adapters())
+
+
+def test_nothing_that_decodes_uploads_is_in_the_gateway() -> None:
+    assert not {name for name in modules_after("import voicegw.app", Path(sys.executable)) if "voicegw.decoder" in name}
 
 
 def test_listing_backends_loads_none() -> None:

@@ -31,6 +31,7 @@ from voicegw.api.openai.voices import voice_routes
 from voicegw.api.templates import Templates
 from voicegw.api.tracing import Tracing
 from voicegw.api.uploads import UploadSpace
+from voicegw.audio.decode import Decoder
 from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
 from voicegw.engine.router import Router
@@ -52,12 +53,13 @@ _PREFIXES = ("/v1", "", "/openai/v1", "/openai")
 def create_app(settings: Settings) -> FastAPI:
     """Make the application; its lifespan starts the models and ends them.
 
-    ``app.state`` holds ``engine``, ``traffic``, ``router`` and ``uploads`` for the server that runs it.
+    ``app.state`` holds ``engine``, ``traffic``, ``router``, ``uploads`` and ``decoder`` for the server that runs it.
 
     Raises:
         CannotTrace: Tracing is on, and OpenTelemetry not installed.
     """
     engine, router = _engine(settings)
+    decoder = Decoder(settings.limits.decode_spec(), settings.limits.decode_engine(), settings.limits.decoded_s)
     traffic = Traffic()
     threads = encoding_threads()
     service = SpeechService(router, _policy(settings), threads)
@@ -69,9 +71,10 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncGenerator[None, None]:
         try:
             await engine.start()
+            await decoder.start()
             yield
         finally:
-            await asyncio.gather(engine.close(), *([tracing.close()] if tracing else []))
+            await asyncio.gather(engine.close(), decoder.close(), *([tracing.close()] if tracing else []))
             threads.shutdown(wait=False, cancel_futures=True)
 
     app = FastAPI(
@@ -88,8 +91,9 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.engine, app.state.traffic, app.state.router = engine, traffic, router
     app.state.uploads = UploadSpace(settings.limits.upload_memory_bytes)
+    app.state.decoder = decoder
     errors.install(app)
-    templates = _add_routes(app, settings, service, _intake(settings, router, app.state.uploads), metrics)
+    templates = _add_routes(app, settings, service, _intake(settings, router, decoder, app.state.uploads), metrics)
     _add_layers(app, settings, Exchanges(templates, metrics, tracing.ended if tracing else None))
     return app
 
@@ -152,10 +156,10 @@ def _engine(settings: Settings) -> tuple[Engine, Router]:
     return engine, Router(engine.pools, settings.all_aliases(), missing, settings.without_model())
 
 
-def _intake(settings: Settings, router: Router, uploads: UploadSpace) -> Intake:
+def _intake(settings: Settings, router: Router, decoder: Decoder, uploads: UploadSpace) -> Intake:
     limits = settings.limits
     policy = TranscriptionPolicy(limits.input_chars, limits.decoded_s, limits.first_audio_s)
-    service = TranscriptionService(router, router.pools.get(DECODER), policy)
+    service = TranscriptionService(router, decoder, policy)
     return Intake(service, _sizes(settings), uploads)
 
 

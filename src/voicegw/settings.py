@@ -7,6 +7,7 @@ from is the business of :mod:`voicegw.settings_load`; made directly, ``Settings(
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -34,6 +35,10 @@ OPENAI_TRANSCRIPTION_NAMES: Final = (
     "gpt-4o-transcribe-diarize",
 )
 """The same for transcription: aliases of ``defaults.transcription``, where there is one."""
+
+
+DECODER_BYTES: Final = 64 * 2**20
+"""Memory that decoding needs whatever the upload: with less, some codecs cannot begin."""
 
 
 class _Part(BaseModel):
@@ -130,6 +135,12 @@ class Limits(_Part):
         upload_bytes: Size of an uploaded file.
         upload_memory_bytes: Uploads that are held in memory at a time, all requests together.
         decoded_s: Seconds of audio that an upload may decode to.
+        decode_workers: Processes that decode uploads, one at a time each.
+        decode_queue: Uploads that may wait for one of them.
+        decode_memory_bytes: Memory that decoding may take beyond what such a process has at its start.
+        decode_stuck_s: Seconds of computing without getting on, after which a process that decodes is ended.
+        decode_wall_s: Seconds that decoding one upload may take, the time of its sender and listener left out.
+        decode_renew: Uploads after which a process that decodes is replaced.
         input_chars: Characters of one speech request.
         queue_per_slot: Requests that may wait for one slot of a model.
         first_audio_s: Seconds within which a request must give its first audio.
@@ -151,6 +162,12 @@ class Limits(_Part):
     upload_bytes: Bytes = 25 * 2**20
     upload_memory_bytes: Bytes = 256 * 2**20
     decoded_s: Seconds = 4 * 3600.0
+    decode_workers: Annotated[int, Field(ge=1, le=64)] = 2
+    decode_queue: Annotated[int, Field(ge=0)] = 32
+    decode_memory_bytes: Bytes = 256 * 2**20
+    decode_stuck_s: Seconds = 3.0
+    decode_wall_s: Seconds = 300.0
+    decode_renew: Count = 1000
     input_chars: Count = 100_000
     queue_per_slot: Annotated[int, Field(ge=0)] = 4
     first_audio_s: Seconds = 30.0
@@ -182,6 +199,31 @@ class Limits(_Part):
             restart_max_s=self.restart_max_s,
             crashes=self.crashes,
             crash_window_s=self.crash_window_s,
+        )
+
+    def decode_spec(self) -> ModelSpec:
+        """Give what decodes uploads as the engine takes it: a model that nobody can name."""
+        return ModelSpec(
+            "decode",
+            "decode",
+            workers=self.decode_workers,
+            expendable=True,
+            renew_after=self.decode_renew,
+            renew_growth_bytes=self.decode_memory_bytes // 2,
+            parameters={
+                "upload_bytes": self.upload_bytes,
+                "memory_bytes": self.decode_memory_bytes,
+                "stuck_s": self.decode_stuck_s,
+                "wall_s": self.decode_wall_s,
+            },
+        )
+
+    def decode_engine(self) -> EngineLimits:
+        """Give the limits of the engine that decodes; what stalls there is ended by itself, a little sooner."""
+        return replace(
+            self.engine(),
+            queue_per_slot=self.decode_queue,
+            stall_s=self.decode_wall_s + self.worker_hang_s,
         )
 
 
@@ -336,5 +378,8 @@ def _pairs(settings: Settings) -> Iterator[str]:
         yield "limits.worker_hang_s: must be longer than limits.worker_ping_s"
     if limits.upload_memory_bytes < limits.upload_bytes:
         yield "limits.upload_memory_bytes: must not be less than limits.upload_bytes"
+    needed = 2 * limits.upload_bytes + DECODER_BYTES
+    if limits.decode_memory_bytes < needed:
+        yield f"limits.decode_memory_bytes: must be at least {needed} for limits.upload_bytes as it is"
     if limits.restart_max_s < limits.restart_base_s:
         yield "limits.restart_max_s: must not be shorter than limits.restart_base_s"

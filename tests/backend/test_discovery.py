@@ -20,6 +20,12 @@ def test_installed_backends_are_listed_by_name_with_what_their_metadata_says() -
     assert "espeak-ng" in found["espeak"].summary
 
 
+def test_what_decodes_uploads_is_there_but_no_model_can_have_it() -> None:
+    assert discovery.load("decode").__module__ == "voicegw.decoder.backend"
+    assert "decode" not in {backend.name for backend in discovery.installed()}
+    assert discovery.present([ModelSpec("a", "decode")]) == []
+
+
 def test_an_adapter_is_loaded_by_its_name() -> None:
     assert discovery.load("tone").__name__ == "ToneBackend"
 

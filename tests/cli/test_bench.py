@@ -31,7 +31,7 @@ def test_a_report_for_programs(run: Run, server: RunningServer) -> None:
     assert (report["concurrency"], report["format"], report["speech"]["outcomes"]) == (1, "wav", {"ok": 3})
     assert report["speech"]["audio_s"] == pytest.approx(3.0)
     assert report["speech"]["gateway_ms"]["p50"] > 0
-    assert report["server"]["processes"] == 4
+    assert report["server"]["processes"] == 6
     assert report["control"]["speech"]["gateway_ms"]["p50"] is None  # nobody says when a bare server made its audio
 
 

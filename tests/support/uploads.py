@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import socket
+import wave
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,18 +20,31 @@ from voicegw.settings import Model
 ADAPTERS = Path(__file__).parent / "adapters"
 PATH = "/v1/audio/transcriptions"
 RATE = 16_000
+HEADER = 44
+"""Bytes before the samples of a WAV file."""
 BOUNDARY = "X-boundary-X"
 
 
+def wav(pcm: bytes) -> bytes:
+    """Give a file that holds these samples: 16 bit, mono, at 16 kHz."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as made:
+        made.setparams((1, 2, RATE, 0, "NONE", ""))
+        made.writeframes(pcm)
+    return buffer.getvalue()
+
+
 def sound(seconds: float, seed: int = 1) -> bytes:
-    """Give noise as the decoder of the tests takes it: 16-bit samples at 16 kHz without a header."""
+    """Give a WAV file that holds noise."""
     noise = np.random.default_rng(seed).integers(-8000, 8000, round(RATE * seconds), endpoint=True)
-    return noise.astype("<i2").tobytes()
+    return wav(noise.astype("<i2").tobytes())
 
 
-def heard(audio: bytes) -> str:
-    """Give the text of one segment that holds this audio."""
-    return told(np.frombuffer(audio, "<i2").astype(np.float32) / np.float32(32768)).strip()
+def heard(audio: bytes, start_s: float = 0.0, end_s: float | None = None) -> str:
+    """Give the text of one segment that holds this part of a WAV file."""
+    pcm = np.frombuffer(audio[HEADER:], "<i2")
+    part = pcm[round(RATE * start_s) : None if end_s is None else round(RATE * end_s)]
+    return told(part.astype(np.float32) / np.float32(32768)).strip()
 
 
 def part(name: str, value: bytes | str, *headers: str, disposition: str = "") -> bytes:
@@ -75,8 +90,8 @@ def answer(connection: socket.socket) -> bytes:
 
 
 def listening_models(**more: Mapping[str, Any]) -> tuple[Model, ...]:
-    """Give a recogniser, the decoder, and others by their configuration."""
-    kinds: dict[str, Mapping[str, Any]] = {"ears": {"faults": True}, "decode": {"kind": "decode"}, **more}
+    """Give a recogniser, and others by their configuration."""
+    kinds: dict[str, Mapping[str, Any]] = {"ears": {"faults": True}, **more}
     return tuple(Model(id=name, backend="ears", required=True, parameters=dict(each)) for name, each in kinds.items())
 
 

@@ -254,7 +254,11 @@ class Activity:
 
 @dataclass(frozen=True, slots=True)
 class DecodeOptions:
-    """What decoded audio should be: mono float32 at ``sample_rate`` Hz, refused beyond ``max_s`` seconds."""
+    """What decoded audio should be: mono at ``sample_rate`` Hz, refused beyond ``max_s`` seconds.
+
+    ``raw_format`` names samples without a header, as codec/rate or codec/rate/channels: ``pcm_s16le/16000``,
+    ``mulaw/8000``, ``alaw/8000``. Everything else says itself what it is.
+    """
 
     meta: RequestMeta
     sample_rate: int
@@ -264,13 +268,17 @@ class DecodeOptions:
 
 @dataclass(frozen=True, slots=True)
 class DecodeDone:
-    """The last event of decoding, exactly once: what the upload turned out to be."""
+    """The last event of decoding, exactly once: what the upload turned out to be.
+
+    ``damaged`` is the share of its audio, 0 to 1, that could not be decoded and was left out.
+    """
 
     duration_s: float
     container: str
     codec: str
     source_rate: int
     source_channels: int
+    damaged: float = 0.0
 
 
 DecodeEvent: TypeAlias = AudioChunk | DecodeDone
@@ -341,5 +349,13 @@ class DecodeBackend(Backend, Protocol):
     """Sandboxed decoding of what people upload."""
 
     def decode(self, data: AsyncIterator[bytes], options: DecodeOptions) -> AsyncGenerator[DecodeEvent, None]:
-        """Decode an upload of any known format to mono float32."""
+        """Decode an upload of any known format to mono audio; nothing comes before all of it was found to be sound."""
+        ...
+
+    def seal(self) -> None:
+        """Give up every right that decoding does not need.
+
+        Called once: when the model is loaded and its gateway is connected, before anything is uploaded. A worker whose
+        adapter has this method, of whatever kind, serves that one gateway and accepts no other.
+        """
         ...

@@ -12,6 +12,9 @@ from typing import Any, Protocol, TypeVar
 
 GROUP = "voicegw.backends"
 
+_OWN = "voicegw"
+"""The distribution whose entries are no models: what decodes uploads is one."""
+
 
 @dataclass(frozen=True, slots=True)
 class InstalledBackend:
@@ -29,10 +32,10 @@ def _entries() -> dict[str, EntryPoint]:
 
 
 def installed() -> tuple[InstalledBackend, ...]:
-    """List the installed backends by name, without importing any of them."""
+    """List the installed backends that a model can have, by name, without importing any of them."""
     found = []
     for name, entry in sorted(_entries().items()):
-        if entry.dist is None:
+        if entry.dist is None or entry.dist.name == _OWN:
             continue
         meta = {key: str(value) for key, value in entry.dist.metadata.json.items()}
         licence = meta.get("license_expression") or meta.get("license") or "unknown"
@@ -73,5 +76,6 @@ def load(name: str) -> Any:
     """
     entry = _entries().get(name)
     if entry is None:
-        raise LookupError(f"backend {name!r} is not installed here; installed: {', '.join(_entries()) or 'none'}")
+        here = ", ".join(backend.name for backend in installed()) or "none"
+        raise LookupError(f"backend {name!r} is not installed here; installed: {here}")
     return entry.load()

@@ -233,6 +233,7 @@ class Link:
 
     Attributes:
         used_at: Monotonic time at which a stream was last opened or ended.
+        opened: Streams opened so far.
         fault: Why the connection was lost, if that is known; else "".
     """
 
@@ -241,13 +242,13 @@ class Link:
         self.status = WorkerStatus()
         self.address = address
         self.used_at = time.monotonic()
+        self.opened = 0
         self.fault = ""
         self.greeted = asyncio.Event()
         self.connection = wire.Connection(self._on_frame, self._on_lost)
         self._on_change = on_change
         self._lost = on_lost
         self._streams: dict[int, LinkStream] = {}
-        self._numbers = itertools.count(1)
         self._beat = _Beat()
         self._others = 0
 
@@ -294,7 +295,7 @@ class Link:
         """
         if not self.connection.connected:
             raise WorkerLost("the worker is gone")
-        number = next(self._numbers)
+        number = self.opened = self.opened + 1
         stream = LinkStream(self, number, op, voice=voice, window=window, watch=watch)
         header = {"request": codec.plain(request), "voice_key": voice.key if voice else None}
         try:

@@ -17,12 +17,16 @@ from voicegw.backend import ModelInfo
 from voicegw.engine.link import Link, WorkerStatus
 from voicegw.engine.process import WorkerProcess, worker_config
 from voicegw.engine.spec import EngineLimits, ModelSpec, ModelState
+from voicegw.engine.wear import Wear
 from voicegw.errors import Unavailable
 
 log = structlog.get_logger("voicegw.engine")
 
 SECOND_LOOK_S = 0.1
 """Pause before a worker's silence is looked at again: a gateway that was itself held up reads its answers first."""
+
+RENEW_S = 0.05
+"""Pause between two looks at whether a worker that is to be renewed has nothing to do any more."""
 
 
 @dataclass(slots=True)
@@ -101,6 +105,8 @@ class Worker:
         self._crashes = CrashHistory(limits)
         self._idle_since = time.monotonic()
         self._generation = itertools.count()
+        self._worn = False
+        self._spent = False
 
     @property
     def status(self) -> WorkerStatus:
@@ -129,10 +135,15 @@ class Worker:
 
     async def _live(self, *, load: bool) -> None:
         """One life of a process, from its start to its end, and the pause that its end calls for."""
+        self._worn = self._spent = False
         try:
             failure = await self._life(load=load)
         except Exception as error:  # noqa: BLE001 - whatever ends a process, its place stays and tries again
             failure = f"the worker could not be run: {type(error).__name__}: {error}"
+        if self._worn or (self._spent and failure):
+            log.info("worker_renewed", model=self.spec.id, worker=self.name, why=failure or "worn")
+            self._set(ModelState.LOADING, failure or "")
+            return
         if failure is None:
             self._wanted.clear()
             self._set(ModelState.UNLOADED if load else ModelState.DESCRIBED, "")
@@ -174,6 +185,7 @@ class Worker:
             return f"the worker cannot be reached: {error}"
         finally:
             self.link = None
+            self._spent = self.spec.expendable and link.opened > 0  # its clients may be gone before it dies of them
             link.close()
             await _to_the_end(process.stop())
             socket.unlink(missing_ok=True)
@@ -191,8 +203,8 @@ class Worker:
             self.info = link.info
 
     async def _watch(self, process: WorkerProcess, link: Link) -> str | None:
-        """Look after a process until it dies, hangs, fails to load or has been idle for long enough."""
-        limits = self._limits
+        """Look after a process until it dies, hangs, fails to load, is worn or has been idle for long enough."""
+        limits, wear = self._limits, Wear(self.spec, process, link)
         self.link = link
         self._updated()
         began = self._idle_since = time.monotonic()
@@ -209,11 +221,16 @@ class Worker:
             if self._idle(link, now):
                 self._set(ModelState.DRAINING, "idle")
                 return None
+            if self.state is ModelState.READY and wear.over():
+                self._worn = True
+                self._set(ModelState.DRAINING, "worn")
+            if self._worn and not link.load:
+                return None
             link.ping(now)
             with suppress(TimeoutError):
-                async with asyncio.timeout(tick):
+                async with asyncio.timeout(RENEW_S if self._worn else tick):
                     await self._changed.wait()
-        return f"the worker died{link.fault}"
+        return f"the worker died{link.fault}{await process.death()}"
 
     async def _silent(self, link: Link) -> bool:
         most = self._limits.load_s if self.state is ModelState.LOADING else self._limits.hang_s
@@ -234,7 +251,7 @@ class Worker:
             return
         self._take_info(self.link)
         status = self.link.status
-        if (status.state, status.detail) != (self.state, self.detail):
+        if not self._worn and (status.state, status.detail) != (self.state, self.detail):
             self._set(status.state, status.detail)
         if status.state is ModelState.READY:
             self._crashes.settled()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -230,7 +231,8 @@ class ModelPool:
     ) -> AsyncGenerator[Any, None]:
         """Do what takes something in, on the best worker; the operation's last event is the last one given."""
         deadline = time.monotonic() + request.meta.start_within_s
-        for last_try in (False, True):
+        tries: Iterable[bool] = itertools.repeat(object=False) if self.spec.expendable else (False, True)
+        for last_try in tries:
             link = await self._choose(None, deadline)
             left = max(0.0, deadline - time.monotonic())
             timed = replace(request, meta=replace(request.meta, start_within_s=left))
@@ -243,6 +245,8 @@ class ModelPool:
                     if isinstance(event, OPERATIONS[op].end):
                         return
             except WorkerLost:
+                if self._closed:
+                    raise self._unavailable() from None
                 if stream.started or last_try:
                     raise
             finally:

@@ -116,6 +116,14 @@ class WorkerProcess:
         """Wait for its end and give the exit code, negative for a signal."""
         return await self._process.wait()
 
+    async def death(self) -> str:
+        """Give in brackets the signal or the exit status by which it ended; "" where it has not within a moment."""
+        with suppress(TimeoutError, ValueError):  # the second for a signal that has no name
+            async with asyncio.timeout(DUMP_S):
+                code = await self._process.wait()
+                return f" ({signal.Signals(-code).name})" if code < 0 else f" (exit status {code})"
+        return ""
+
     async def stop(self) -> None:
         """Close its pipe, give it :data:`STOP_S` to end, then kill its group."""
         if self._process.stdin is not None:

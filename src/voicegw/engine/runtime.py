@@ -62,9 +62,14 @@ class Runtime:
         self.streams: set[WorkerStream] = set()
         self._log_requests = log_requests
         self._settled = asyncio.Event()
+        self._attached = asyncio.Event()
 
-    async def load(self) -> None:
-        """Load the weights; the state says how it went, and every gateway is told."""
+    async def load(self, shut: Callable[[], None]) -> None:
+        """Load the weights; the state says how it went, and every gateway is told.
+
+        Args:
+            shut: Called where the adapter can be sealed, before it is: no other gateway gets in.
+        """
         self._set(ModelState.LOADING, "loading")
         loop = asyncio.get_running_loop()
 
@@ -73,6 +78,10 @@ class Runtime:
 
         try:
             self.info = codec.checked(await self.backend.load(progress))
+            if hasattr(self.backend, "seal"):
+                await self._attached.wait()
+                shut()
+                self.backend.seal()
         except Exception as error:  # noqa: BLE001 - whatever a model's loading raises ends up as the state "failed"
             log_line(
                 "load_failed", model=self.model_id, error=repr(error), stack=traceback.format_tb(error.__traceback__)
@@ -126,6 +135,11 @@ class Runtime:
         session = GatewaySession(self)
         return session.connection
 
+    def add(self, session: GatewaySession) -> None:
+        """Take in a gateway that has connected."""
+        self.sessions.add(session)
+        self._attached.set()
+
     async def close(self) -> None:
         """Cancel every stream, close the connections and give the model back."""
         streams = list(self.streams)  # of gateways that are gone, too: an adapter is closed when nothing runs on it
@@ -167,7 +181,7 @@ class GatewaySession:
         self._streams.pop(stream.number, None)
 
     def _on_made(self, connection: Connection) -> None:
-        self.runtime.sessions.add(self)
+        self.runtime.add(self)
         connection.send(["hello", self.runtime.hello()])
 
     def _on_lost(self, _why: Exception | None) -> None:

@@ -220,7 +220,8 @@ class WorkerStream:
                 read = codec.samples_of if operation.input == "audio" else bytes
                 self._input = Input(lambda amount: self._send("credit", amount), read)
                 self._input.open()
-            await self._stream(operation, self._asked(request, voice), record)
+            rate = getattr(request, "sample_rate", host.info.sample_rate)
+            await self._stream(operation, self._asked(request, voice), record, rate)
 
     async def _prepared(self, key: str, within_s: float, stack: AsyncExitStack) -> Any:
         voices = self._host.voices
@@ -247,8 +248,10 @@ class WorkerStream:
             found = getattr(backend, self._op)(source, request)
         return found
 
-    async def _stream(self, operation: Operation, made: AsyncGenerator[Any, None], record: RequestRecord) -> None:
-        started, rate = time.monotonic(), self._host.info.sample_rate
+    async def _stream(
+        self, operation: Operation, made: AsyncGenerator[Any, None], record: RequestRecord, rate: int
+    ) -> None:
+        started = time.monotonic()
         done: Any = None  # there is one where nothing is raised
         async with aclosing(in_order(operation, made)) as events:
             async for event in events:

@@ -34,6 +34,11 @@ class ModelSpec:
         preload: Whether weights are loaded at start rather than at the first request.
         idle_unload_s: Seconds without work after which the process ends; None = never.
         required: Whether the server is ready only when this model is.
+        expendable: Whether workers die of what they are given: one that dies after it was given anything is replaced at
+            once, however often that happens, and a request that has not begun there goes on to another for as long as
+            its deadline allows.
+        renew_after: Requests after which a worker is replaced, when it has nothing to do; None = never.
+        renew_growth_bytes: The same for memory that it has not given back (on Linux); None = any amount.
         parameters: The adapter's own configuration.
     """
 
@@ -46,6 +51,9 @@ class ModelSpec:
     preload: bool = True
     idle_unload_s: float | None = None
     required: bool = False
+    expendable: bool = False
+    renew_after: int | None = None
+    renew_growth_bytes: int | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -100,7 +100,7 @@ async def serve(config: Mapping[str, Any], stdin: Any, stdout: Any) -> None:
     stdout.close()
     loading = None
     if isinstance(runtime, Runtime) and config.get("load", True):
-        loading = asyncio.create_task(runtime.load())
+        loading = asyncio.create_task(runtime.load(server.close))
         loading.add_done_callback(lambda _t: gc.freeze())
     await orphaned.wait()
     server.close()

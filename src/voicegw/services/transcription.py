@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final, Protocol
 
 from voicegw.backend import DecodeOptions, ModelInfo, RequestMeta, TranscriptionOptions
-from voicegw.errors import InvalidRequest, Unavailable
+from voicegw.errors import InvalidRequest
 from voicegw.services.activity import VoiceActivity
 from voicegw.services.casting import closest
 from voicegw.services.languages import equals
@@ -37,7 +37,7 @@ class TranscriptionService:
 
     Args:
         router: The models.
-        decoder: What makes audio of uploads; None where there is none.
+        decoder: What makes audio of uploads.
         policy: What holds for all requests.
         activity: What tells speech from silence; None = nobody does, and how it is wanted has no effect.
         diarizer: What tells speakers apart; None = nobody does, and it is refused where it is wanted.
@@ -46,7 +46,7 @@ class TranscriptionService:
     def __init__(
         self,
         router: TranscriptionRouter,
-        decoder: Decoder | None,
+        decoder: Decoder,
         policy: TranscriptionPolicy,
         activity: VoiceActivity | None = None,
         diarizer: Diarizer | None = None,
@@ -69,7 +69,7 @@ class TranscriptionService:
                 wanted and nobody tells them apart; a parameter of the model's own is wrong; or, of a strict request,
                 something has no effect.
             NotFound: There is no such model.
-            Unavailable: The model cannot be described in time, or nothing decodes.
+            Unavailable: The model cannot be described in time.
         """
         slot_by = time.monotonic() + self._policy.slot_s
         pool = self._router.resolve(request.model)
@@ -81,8 +81,6 @@ class TranscriptionService:
         ignored = (*request.ignored, *self._without_effect(info, request), *unknown)
         if request.strict:
             refuse_ignored(pool.model_id, ignored)
-        if self._decoder is None:
-            raise Unavailable("Nothing decodes uploads here.", code="no_decoder")
         request_id = f"{request.request_id}-{secrets.token_hex(4)}"
         meta = RequestMeta(request_id, request.tenant, start_within_s=max(0.0, slot_by - time.monotonic()))
         chain = Chain(

@@ -9,10 +9,11 @@ import httpx
 import pytest
 
 from tests.api.transcription.conftest import Post
-from tests.support.uploads import heard, sound
+from tests.support.uploads import heard, sound, wav
 
 AUDIO = sound(2.5)
-FIRST, SECOND, THIRD = (heard(AUDIO[32_000 * second : 32_000 * (second + 1)]) for second in range(3))
+FIRST, SECOND, THIRD = (heard(AUDIO, second, second + 1) for second in range(3))
+SILENCE = wav(bytes(32_000))
 TEXT = f"{FIRST} {SECOND} {THIRD}"
 SECONDS = {"segment_s": "1"}
 """A segment for every second: the third one is half a second long."""
@@ -172,14 +173,14 @@ def test_openais_names_mean_the_configured_model(post: Post, name: str) -> None:
     [("text", "\n"), ("srt", ""), ("vtt", "WEBVTT\n\n")],
 )
 def test_silence_is_no_failure(post: Post, form: str, expected: str) -> None:
-    assert text(post(bytes(32_000), model="deaf", response_format=form)) == expected
+    assert text(post(SILENCE, model="deaf", response_format=form)) == expected
 
 
 def test_silence_in_json(post: Post) -> None:
-    assert body(post(bytes(32_000), model="deaf"))["text"] == ""
-    told = body(post(bytes(32_000), model="deaf", response_format="verbose_json"))
+    assert body(post(SILENCE, model="deaf"))["text"] == ""
+    told = body(post(SILENCE, model="deaf", response_format="verbose_json"))
     assert (told["text"], told["segments"], told["duration"]) == ("", [], 1.0)
-    assert body(post(bytes(32_000), model="deaf", **{"include[]": "logprobs"}))["logprobs"] == []
+    assert body(post(SILENCE, model="deaf", **{"include[]": "logprobs"}))["logprobs"] == []
 
 
 def test_an_answer_says_whose_it_is(post: Post) -> None:

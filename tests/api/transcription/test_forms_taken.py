@@ -11,7 +11,20 @@ import pytest
 
 from tests.api.transcription.conftest import Post
 from tests.support.gateway import Gateway
-from tests.support.uploads import BOUNDARY, HEADERS, PATH, answer, chunk, file, form, heard, part, sending, sound
+from tests.support.uploads import (
+    BOUNDARY,
+    HEADER,
+    HEADERS,
+    PATH,
+    answer,
+    chunk,
+    file,
+    form,
+    heard,
+    part,
+    sending,
+    sound,
+)
 
 AUDIO = sound(1.0)
 SAID = heard(AUDIO)
@@ -22,12 +35,11 @@ def said(response: httpx.Response) -> str:
     return str(response.json()["text"])
 
 
-@pytest.mark.parametrize("length", [2, 320, 65_534, 65_536, 131_072, 2**20])
+@pytest.mark.parametrize("length", [3244, 65_534, 65_536, 131_072, 2**20])
 def test_a_file_arrives_to_the_byte(post: Post, length: int) -> None:
-    audio = sound(length / 32_000, seed=length)
+    audio = sound((length - HEADER) / 32_000, seed=length)
     assert len(audio) == length
-    texts = said(post(audio, segment_s="3600"))
-    assert texts == heard(audio)
+    assert said(post(audio, segment_s="3600")) == heard(audio)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +76,8 @@ def test_name_and_type_of_the_file_do_not_matter(client: httpx.Client, head: str
 
 
 def test_a_body_without_a_length_in_pieces_of_any_size(gateway: Gateway) -> None:
-    content = form(part("model", "ears"), file(AUDIO[:3200]), part("language", "en"))
+    short = sound(0.1)
+    content = form(part("model", "ears"), file(short), part("language", "en"))
     heads = ("Transfer-Encoding: chunked", "Connection: close", *(f"{k}: {v}" for k, v in HEADERS.items()))
     for size in (1, 7, 1000):
         with sending(gateway, *heads) as connection:
@@ -73,12 +86,12 @@ def test_a_body_without_a_length_in_pieces_of_any_size(gateway: Gateway) -> None
             connection.sendall(b"0\r\n\r\n")
             got = answer(connection)
         assert got.startswith(b"HTTP/1.1 200 OK")
-        assert json.loads(got.partition(b"\r\n\r\n")[2])["text"] == heard(AUDIO[:3200])
+        assert json.loads(got.partition(b"\r\n\r\n")[2])["text"] == heard(short)
 
 
 def test_a_file_that_holds_what_looks_like_a_boundary(client: httpx.Client) -> None:
     for odd in (f"\r\n--{BOUNDARY}x", f"\r\n--{BOUNDARY[:-1]}", "\r\n--\r\n", f"--{BOUNDARY}--\r\n", "\r" * 99 + "x"):
-        audio = (AUDIO[:1001] + odd.encode() + AUDIO[1001:])[:32_000]
+        audio = AUDIO[:1001] + odd.encode() + AUDIO[1001 + len(odd) :]
         content = form(part("model", "ears"), file(audio))
         assert said(client.post(PATH, content=content, headers=HEADERS)) == heard(audio)
 
@@ -200,9 +213,9 @@ def test_a_field_that_came_as_a_file_is_a_field(client: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/json", "Application/JSON; charset=utf-8", "text/plain", None])
-@pytest.mark.parametrize("size", [3200, 2**19])
-def test_json_with_the_audio_in_it(client: httpx.Client, kind: str | None, size: int) -> None:
-    audio = sound(size / 32_000)
+@pytest.mark.parametrize("seconds", [0.1, 16.0])
+def test_json_with_the_audio_in_it(client: httpx.Client, kind: str | None, seconds: float) -> None:
+    audio = sound(seconds)
     body: dict[str, Any] = {
         "model": "ears",
         "language": "en",

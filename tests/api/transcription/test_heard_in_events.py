@@ -12,10 +12,11 @@ import pytest
 
 from tests.api.transcription.conftest import Post
 from tests.support.gateway import Gateway
-from tests.support.uploads import PATH, heard, sound
+from tests.support.uploads import PATH, heard, sound, wav
 
 AUDIO = sound(2.5)
-FIRST, SECOND, THIRD = (heard(AUDIO[32_000 * second : 32_000 * (second + 1)]) for second in range(3))
+FIRST, SECOND, THIRD = (heard(AUDIO, second, second + 1) for second in range(3))
+SILENCE = wav(bytes(32_000))
 TEXT = f"{FIRST} {SECOND} {THIRD}"
 USAGE = {
     "type": "tokens",
@@ -68,7 +69,7 @@ def test_logprobs_come_with_their_delta_and_all_in_the_end(post: Post) -> None:
 
 
 def test_silence_is_an_end_without_text(post: Post) -> None:
-    (done,) = events(post(bytes(32_000), **asked(model="deaf")))
+    (done,) = events(post(SILENCE, **asked(model="deaf")))
     assert (done["type"], done["text"]) == ("transcript.text.done", "")
 
 

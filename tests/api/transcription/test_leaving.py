@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 
-import httpx
 import psutil
 import pytest
 
@@ -16,7 +15,6 @@ from tests.api.transcription.conftest import Post
 from tests.support.gateway import Gateway, serving, wait_until
 from tests.support.uploads import (
     BOUNDARY,
-    HEADERS,
     PATH,
     ears_installed,
     file,
@@ -43,6 +41,17 @@ def busy(gateway: Gateway, model: str) -> int:
     return int(worker.link.status.running)
 
 
+def decodes(gateway: Gateway) -> int:
+    """Give what the decoders say that they run."""
+    return sum(worker.link.status.running for worker in gateway.app.state.decoder.pool.workers)
+
+
+def decoders() -> list[psutil.Process]:
+    """Give the processes that decode: those that may open nothing."""
+    children = [each for each in psutil.Process().children() if "voicegw.engine.worker" in each.cmdline()]
+    return [each for each in children if each.rlimit(psutil.RLIMIT_NOFILE) == (0, 0)]
+
+
 @contextmanager
 def asking(gateway: Gateway, **fields: str) -> Iterator[None]:
     """Send a whole upload on a connection of its own, which ends with the block."""
@@ -60,18 +69,25 @@ def test_leaving_while_it_is_heard_stops_decoder_and_model(gateway: Gateway, pos
         with asking(gateway, segment_s="1", hang_after="1", stream=stream):
             wait_until(lambda: busy(gateway, "narrow") == 1, "the model's start")
         gateway.wait_idle()
-        wait_until(lambda: busy(gateway, "narrow") == 0 and busy(gateway, "decode") == 0, "the end of all work")
+        wait_until(lambda: busy(gateway, "narrow") == 0 and not decodes(gateway), "the end of all work")
     assert post(AUDIO, model="narrow").status_code == 200
 
 
 def test_leaving_while_it_is_decoded(gateway: Gateway, post: Post) -> None:
-    content = form(part("model", "narrow"), file(b"hang" + AUDIO))
-    heads = (f"Content-Type: multipart/form-data; boundary={BOUNDARY}", f"Content-Length: {len(content)}")
-    with sending(gateway, *heads) as connection:
-        connection.sendall(content)
-        wait_until(lambda: busy(gateway, "decode") == 1, "the decoder's start")
-    gateway.wait_idle()
-    wait_until(lambda: busy(gateway, "decode") == 0, "the decoder's end")
+    """The decoders stand still; who waits for them leaves."""
+    pool = gateway.app.state.decoder.pool
+    standing = decoders()
+    assert len(standing) == 2
+    for process in standing:
+        process.suspend()
+    try:
+        with asking(gateway):
+            wait_until(lambda: pool.in_flight == 1, "the decoder's turn")
+        gateway.wait_idle()
+        assert pool.in_flight == 0
+    finally:
+        for process in standing:
+            process.resume()
     assert post(AUDIO, model="narrow").status_code == 200
 
 
@@ -106,8 +122,7 @@ def test_two_hundred_aborted_uploads_leave_nothing(gateway: Gateway, post: Post)
     assert uploads.held == 0
     wait_until(lambda: process.num_fds() <= files, "the closing of all connections")
     assert threading.active_count() <= threads + 1
-    for model in ("ears", "decode"):
-        wait_until(lambda model=model: busy(gateway, model) == 0, "the end of all work")  # type: ignore[misc]  # mypy types no default
+    wait_until(lambda: busy(gateway, "ears") == 0 and not decodes(gateway), "the end of all work")
     assert post(AUDIO, segment_s="3600").json()["text"] == heard(AUDIO)
 
 
@@ -170,10 +185,3 @@ def test_sixty_at_once_are_all_heard_or_told_to_come_back(gateway: Gateway) -> N
     assert all(1 <= wait <= 60 for status, _, wait in answers if status != 200)
     gateway.wait_idle()
     assert gateway.app.state.uploads.held == 0
-
-
-def test_a_decoder_that_dies_is_replaced(client: httpx.Client, post: Post) -> None:
-    response = post(b"crash it", model="ears")
-    assert response.status_code == 502
-    assert response.json()["error"]["code"] == "worker_lost"
-    assert client.post(PATH, content=form(part("model", "ears"), file(AUDIO)), headers=HEADERS).status_code == 200

@@ -23,7 +23,7 @@ from tests.support.uploads import heard, sound
 
 AUDIO = sound(2.5)
 SAID = heard(AUDIO)
-FIRST = heard(AUDIO[:32_000])
+FIRST = heard(AUDIO, 0, 1)
 EACH_SECOND: dict[str, Any] = {"extra_body": {"segment_s": 1}}
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*deprecated:DeprecationWarning")  # OpenAI ends these names in 2027

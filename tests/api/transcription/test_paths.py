@@ -129,11 +129,3 @@ def test_where_no_model_transcribes() -> None:
         assert (response.status_code, error["code"], error["param"]) == (404, "model_not_found", "model")
         assert "add one that does to 'models' and name it in 'defaults.transcription'" in error["message"]
         assert "whisper-1" not in [each["id"] for each in client.get("/v1/models").json()["data"]]
-
-
-def test_where_nothing_decodes() -> None:
-    ears, _ = listening_models()
-    settings = Settings(models=(ears,), defaults=Defaults(speech="ears", clone=None, transcription="ears"))
-    with ears_installed(), serving(create_app(settings)) as gateway, gateway.client() as client:
-        response = client.post(PATH, files={"file": AUDIO}, data={"model": "whisper-1"})
-        assert (response.status_code, response.json()["error"]["code"]) == (503, "no_decoder")

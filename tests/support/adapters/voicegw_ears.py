@@ -53,7 +53,7 @@ class Ears:
     only), tokens (count some; true by default).
     Parameters of a request: segment_s, hypotheses, read_nothing, raise_after, crash_after, hang_after (segments heard
     until then), confuse (give an event of another operation), no_done, echo (a segment tells what was asked for). An
-    upload to decode is raw s16le; one that begins with ``crash``, ``hang`` or ``bad`` is what it says.
+    upload to decode is raw s16le; a worker dies of one that begins with ``crash``.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -140,10 +140,6 @@ class Ears:
         whole = b"".join([piece async for piece in data])
         if whole.startswith(b"crash"):
             os._exit(9)
-        if whole.startswith(b"hang"):
-            await asyncio.Event().wait()
-        if whole.startswith(b"bad"):
-            raise InvalidRequest("no audio", param="file", code="invalid_audio")
         if len(whole) % 2:
             raise InvalidRequest("half a sample", param="file")
         for start in range(0, len(whole), 32_000):
