@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 import voicegw
 from voicegw.engine.spec import EngineLimits, ModelSpec
-from voicegw.settings import OPENAI_SPEECH_NAMES, Limits, Model, Server, Settings
+from voicegw.settings import Limits, Model, Server, Settings
+from voicegw.settings_values import OPENAI_SPEECH_NAMES
 
 PACKAGED = Path(voicegw.__file__).with_name("voicegw.yaml")
 TONE: dict[str, Any] = {"id": "tone", "backend": "tone"}

@@ -14,28 +14,19 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from voicegw.engine.spec import EngineLimits, ModelSpec
-from voicegw.settings_values import Address, Bytes, Count, ExistingFile, Language, Name, Origin, Seconds, Sha256
-
-OPENAI_SPEECH_NAMES: Final = (
-    "tts-1",
-    "tts-1-hd",
-    "gpt-4o-mini-tts",
-    "gpt-4o-mini-tts-2025-03-20",
-    "gpt-4o-mini-tts-2025-12-15",
+from voicegw.settings_values import (
+    OPENAI_SPEECH_NAMES,
+    OPENAI_TRANSCRIPTION_NAMES,
+    Address,
+    Bytes,
+    Count,
+    ExistingFile,
+    Language,
+    Name,
+    Origin,
+    Seconds,
+    Sha256,
 )
-"""Model names that OpenAI's clients send for speech; aliases of ``defaults.speech`` unless configured otherwise."""
-
-OPENAI_TRANSCRIPTION_NAMES: Final = (
-    "whisper-1",
-    "gpt-transcribe",
-    "gpt-4o-transcribe",
-    "gpt-4o-mini-transcribe",
-    "gpt-4o-mini-transcribe-2025-03-20",
-    "gpt-4o-mini-transcribe-2025-12-15",
-    "gpt-4o-transcribe-diarize",
-)
-"""The same for transcription: aliases of ``defaults.transcription``, where there is one."""
-
 
 DECODER_BYTES: Final = 64 * 2**20
 """Memory that decoding needs whatever the upload: with less, some codecs cannot begin."""

@@ -72,7 +72,7 @@ async def test_a_broken_answer_is_counted_and_the_next_one_gets_a_new_connection
 def test_the_cost_of_a_server(server: RunningServer) -> None:
     assert listener(server.port) == server.process.pid
     cost = Watch(server.process.pid).read()
-    assert cost.processes == 4
+    assert cost.processes == 6
     assert cost.tree_rss > cost.gateway_rss > 0
     assert cost.gateway_cpu_s > 0
 

@@ -121,6 +121,7 @@ class Transcription:
         ignored: As given.
         language: Tag of the language, as far as it is known.
         begun: Whether the model has a slot and the upload turned out to be audio.
+        decoded_s: Seconds of audio that were decoded so far.
     """
 
     def __init__(
@@ -134,7 +135,7 @@ class Transcription:
         self._upload = upload
         self._rate = chain.decoding.sample_rate
         self._timeline = Timeline(self._rate) if chain.activity and chain.chunking else None
-        self._duration_s = 0.0
+        self.decoded_s = 0.0
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Give what is heard as soon as it is final; once. Closing it, or cancelling who iterates, stops all work.
@@ -159,8 +160,8 @@ class Transcription:
                 async for event in events:
                     yield event
         finally:
-            if self._duration_s:
-                chain.watch.listened(self._duration_s, telling.took_s)
+            if self.decoded_s:
+                chain.watch.listened(self.decoded_s, telling.took_s)
 
     async def _told(
         self, events: AsyncGenerator[TranscriptEvent, None], diarization: Diarization | None
@@ -171,7 +172,7 @@ class Transcription:
                 yield await self._heard(number, event, diarization)
                 number += 1
             elif isinstance(event, TranscriptDone):
-                yield replace(event, duration_s=self._duration_s)
+                yield replace(event, duration_s=self.decoded_s)
             elif isinstance(event, Language):
                 self.language = event.code
 
@@ -211,5 +212,5 @@ class Transcription:
                         await diarization.hear(pcm)
                     samples, size = samples + size, 0
                     waiting.clear()
-                    self._duration_s = samples / self._rate
+                    self.decoded_s = samples / self._rate
                     yield pcm

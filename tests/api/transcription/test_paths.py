@@ -14,7 +14,8 @@ from tests.support.gateway import Gateway, serving
 from tests.support.uploads import PATH, ears_installed, heard, listening_models, sound
 from voicegw.api.openai.submitted import FORMATS, OBEYED
 from voicegw.app import create_app
-from voicegw.settings import OPENAI_TRANSCRIPTION_NAMES, ApiKey, Defaults, Model, Server, Settings
+from voicegw.settings import ApiKey, Defaults, Model, Server, Settings
+from voicegw.settings_values import OPENAI_TRANSCRIPTION_NAMES
 
 AUDIO = sound(1.0)
 KEY = "sk-anna-0123456789"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,17 +16,14 @@ from voicegw.api import body, sse
 from voicegw.api.disconnect import while_connected
 from voicegw.api.errors import error_object
 from voicegw.api.limits import BodySizes
-from voicegw.api.openai import captions, transcripts
+from voicegw.api.openai import transcripts
 from voicegw.api.openai.received import received
+from voicegw.api.openai.rendered import render
 from voicegw.api.openai.submitted import Submission, Task, parse
 from voicegw.api.openai.transcripts import Transcript
 from voicegw.api.uploads import Upload, UploadSpace
-from voicegw.backend import TranscriptDone
 from voicegw.services.transcribing import Event, Heard, Transcription
 from voicegw.services.transcription import TranscriptionService
-
-TEXT: Final = "text/plain; charset=utf-8"
-"""Content type of all that is no JSON, captions too: clients give it to their callers as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,41 +84,12 @@ async def _answer(asked: Submission, transcription: Transcription, send: Send) -
         else:
             transcript = Transcript()
             async for event in events:
-                _take(transcript, event)
-            data, kind = _whole(asked, transcription, transcript)
+                transcript.take(event)
+            data, kind = render(asked, transcript, transcription.language)
             headers = [*_headers(transcription, kind), (b"content-length", b"%d" % len(data))]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": data, "more_body": True})
     await send({"type": "http.response.body"})  # last of all: what comes after it is cancelled
-
-
-def _take(transcript: Transcript, event: Event) -> str:
-    if isinstance(event, Heard):
-        return transcript.add(event)
-    if isinstance(event, TranscriptDone):
-        transcript.done = event
-    return ""
-
-
-def _whole(asked: Submission, transcription: Transcription, transcript: Transcript) -> tuple[bytes, str]:
-    """Give the body and its content type."""
-    language, task = transcription.language, asked.request.task
-    if asked.format == "text":
-        text = f"{transcript.text}\n"
-    elif asked.format == "srt":
-        text = captions.srt(transcript.heard)
-    elif asked.format == "vtt":
-        text = captions.vtt(transcript.heard)
-    else:
-        if asked.format == "json":
-            told = transcripts.plain_json(transcript, language, logprobs=asked.request.logprobs)
-        elif asked.format == "diarized_json":
-            told = transcripts.diarized_json(transcript, task)
-        else:
-            written = "en" if task == "translate" else language
-            told = transcripts.verbose_json(transcript, task, written, segments=asked.segments, words=asked.words)
-        return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode(errors="replace"), "application/json"
-    return text.encode(errors="replace"), TEXT
 
 
 async def _tell(
@@ -160,7 +127,7 @@ async def _tell_all(
     transcript, logprobs = Transcript(), asked.request.logprobs
     event: Event | None = await first
     while event is not None:
-        added = _take(transcript, event)
+        added = transcript.take(event)
         if isinstance(event, Heard):
             for told in transcripts.events(event, added, logprobs=logprobs):
                 await stream.write(sse.event(told))

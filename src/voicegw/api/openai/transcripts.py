@@ -9,7 +9,7 @@ from typing import Any
 
 from voicegw.backend import TranscriptDone, TranscriptSegment
 from voicegw.services.languages import english_name
-from voicegw.services.transcribing import Heard
+from voicegw.services.transcribing import Event, Heard
 
 
 class Transcript:
@@ -26,8 +26,15 @@ class Transcript:
         self._said: list[str] = []
         self._space = ""
 
+    def take(self, event: Event) -> str:
+        """Take what comes of a transcription, and give what it adds to the text: all of that together is the text."""
+        if isinstance(event, Heard):
+            return self.add(event)
+        self.done = event
+        return ""
+
     def add(self, heard: Heard) -> str:
-        """Take a segment, and give what it adds to the text: all of that together is the text."""
+        """Take a segment; see :meth:`take`."""
         self.heard.append(heard)
         text = self._space + heard.segment.text
         text = text if self._said else text.lstrip()
