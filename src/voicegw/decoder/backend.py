@@ -7,7 +7,7 @@ import io
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import aclosing, nullcontext
 from typing import Any, Final
 
 from voicegw.backend import (
@@ -70,7 +70,15 @@ class Decoder:
         Raises:
             InvalidRequest: It cannot or must not be decoded; ``param`` is ``file``.
         """
-        steps = self._steps(await self._collected(data), options)
+        try:
+            async with aclosing(self._stepwise(await self._collected(data), options)) as events:
+                async for event in events:
+                    yield event
+        except MemoryError:
+            raise refused("Decoding the file takes more memory than an upload may take.") from None
+
+    async def _stepwise(self, upload: io.BytesIO, options: DecodeOptions) -> AsyncGenerator[DecodeEvent, None]:
+        steps = self._steps(upload, options)
         watch = Watch(self._allowance) if self._sealed else None
         try:
             event = None

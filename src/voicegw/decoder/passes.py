@@ -18,17 +18,21 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Final
 
+import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from voicegw.backend import AudioChunk, DecodeDone, DecodeEvent, DecodeOptions, InvalidRequest
 from voicegw.decoder.formats import MAX_RATE, MIN_RATE, MIN_S, RawFormat, refused
-from voicegw.decoder.recording import Recording
+from voicegw.decoder.recording import Clock, Recording
 from voicegw.decoder.sound import Converter, is_finite
 
 STEP_S: Final = 0.02
 """Seconds of work between two looks at whether anybody still waits for it."""
+
+ROUGH_S: Final = 1.0
+"""Seconds more than there are that packets may say: what an encoder puts in front is taken off by the decoder."""
 
 DAMAGE: Final = 0.1
 """Share of an upload's audio that may be impossible to decode."""
@@ -78,6 +82,7 @@ def passes(data: BytesIO, options: DecodeOptions) -> Generator[DecodeEvent | Non
 
     Raises:
         InvalidRequest: It cannot or must not be decoded; ``param`` is ``file`` and the message says why.
+        MemoryError: There is not enough.
     """
     raw = RawFormat.parse(options.raw_format) if options.raw_format else None
     order = _Order(data, raw, options.sample_rate, options.max_s)
@@ -90,37 +95,40 @@ def passes(data: BytesIO, options: DecodeOptions) -> Generator[DecodeEvent | Non
         done = yield from _count(order)
         yield from _sound(order)
     except MemoryError:
-        raise refused("Decoding the file takes more memory than an upload may take.") from None
+        raise
+    except av.FFmpegError as error:
+        raise refused(f"The file's audio cannot be decoded ({error.strerror}).") from None
     yield done
 
 
 def _weigh(order: _Order) -> Iterator[None]:
-    seconds, pace = 0.0, _Pace()
+    clock, pace = Clock(), _Pace()
     with order.opened() as recording:
         for packet in recording.packets():
-            seconds += recording.seconds_in(packet)
+            recording.weigh(packet, clock)
             if pace.due():
-                order.check(seconds)
+                order.check(clock.seconds - ROUGH_S)
                 yield None
                 pace.begin()
-    order.check(seconds)
+    order.check(clock.seconds - ROUGH_S)
 
 
 def _count(order: _Order) -> Generator[None, None, DecodeDone]:
     """Decode without keeping anything, and give what the upload turned out to be."""
-    seconds, first, pace = 0.0, None, _Pace()
+    clock, first, pace = Clock(), None, _Pace()
     with order.opened() as recording:
         for frame in recording.frames():
             if frame is None:
                 if pace.due():
-                    order.check(seconds)
+                    order.check(clock.seconds)
                     yield None
                     pace.begin()
                 continue
             first = first or (frame.sample_rate, frame.layout.nb_channels)
-            seconds += frame.samples / frame.sample_rate
+            clock.add(frame.samples, frame.sample_rate)
             if not is_finite(frame):
                 raise refused("The audio holds samples that are no numbers (NaN or infinity).")
+        seconds = clock.seconds
         order.check(seconds)
         _check_whole(recording, seconds)
     if first is None or seconds < MIN_S:

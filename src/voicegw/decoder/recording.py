@@ -25,6 +25,9 @@ from voicegw.decoder.formats import CODECS, CONTAINERS, RawFormat, check_sound, 
 UNKNOWN_SIZE: Final = 0x7FFF0000
 """Sizes from here on stand in headers of WAV files that were written to a pipe: 0x7FFFFFFF, 0xFFFFFFFF and the like."""
 
+BELIEVED_S: Final = 2
+"""Seconds that a packet may say it holds: FFmpeg 8 takes the last one of a Vorbis stream, which is short, for a day."""
+
 IN_VAIN: Final = 1000
 """Packets in a row that cannot be decoded, after which nothing more is expected."""
 
@@ -32,6 +35,25 @@ _WAV_CHUNKS: Final = 64
 """Chunks of a WAV that are looked at; there are rarely ten."""
 
 _FENCE: Final = {"protocol_whitelist": "none", "codec_whitelist": ",".join(CODECS)}
+
+
+class Clock:
+    """Adds up audio, to the sample while the rate stays the same."""
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._samples, self._rate = 0, 1
+
+    def add(self, samples: int, rate: int) -> None:
+        """Add so many samples of so many per second."""
+        if rate != self._rate:
+            self._before, self._samples, self._rate = self.seconds, 0, rate
+        self._samples += samples
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self._before + self._samples / self._rate
 
 
 class Recording:
@@ -72,9 +94,11 @@ class Recording:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._container.close()
 
-    def seconds_in(self, packet: Packet[AudioStream]) -> float:
-        """Give the seconds of audio that a packet says it holds; 0 where it does not say."""
-        return float((packet.duration or 0) * (self._stream.time_base or 0))
+    def weigh(self, packet: Packet[AudioStream], clock: Clock) -> None:
+        """Add what a packet says it holds, which may be nothing, unless that is more than :data:`BELIEVED_S`."""
+        unit = self._stream.time_base
+        if unit and packet.duration and 0 < packet.duration * unit <= BELIEVED_S:
+            clock.add(packet.duration * unit.numerator, unit.denominator)
 
     def packets(self) -> Iterator[Packet[AudioStream]]:
         """Give the packets of the audio stream, an empty one at the end; where the container breaks, what came."""
@@ -138,6 +162,7 @@ def _opened(data: BytesIO, raw: RawFormat | None) -> InputContainer:
     if raw is not None:
         layout = {"sample_rate": str(raw.rate), "ch_layout": f"{raw.channels}c"}
         options = {**_FENCE, "format_whitelist": raw.name, **layout}
+    _check_header(data)
     try:
         return av.open(data, "r", format=raw.name if raw else None, options=options, metadata_errors="replace")
     except MemoryError:
@@ -158,18 +183,36 @@ def _audio(container: InputContainer) -> AudioStream:
     return found
 
 
-def _wav_end(data: BytesIO) -> int:
-    """Give the place where the samples of a WAV end by its header; 0 where that does not know."""
+def _chunks(data: BytesIO) -> Iterator[tuple[bytes, int, int]]:
+    """Give name, beginning and length of the chunks of a WAV, as far as there are any."""
     with data.getbuffer() as view:
         at = 12
-        for _ in range(_WAV_CHUNKS):
+        for _ in range(_WAV_CHUNKS if bytes(view[8:12]) == b"WAVE" else 0):
             if at + 8 > len(view):
-                break
+                return
             name, size = struct.unpack_from("<4sI", view, at)
-            if name == b"data":
-                return at + 8 + size if 0 < size < UNKNOWN_SIZE else 0
+            yield name, at + 8, size
             at += 8 + size + size % 2
+
+
+def _wav_end(data: BytesIO) -> int:
+    """Give the place where the samples of a WAV end by its header; 0 where that does not know."""
+    for name, at, size in _chunks(data):
+        if name == b"data":
+            return at + size if 0 < size < UNKNOWN_SIZE else 0
     return 0
+
+
+def _check_header(data: BytesIO) -> None:
+    """Refuse a WAV with a chunk that goes on behind the end of the file, but for the samples.
+
+    FFmpeg 8 takes memory for what it says, or looks there for the entries of a list, for seconds.
+    """
+    heard = False
+    for name, at, size in _chunks(data):
+        heard = heard or name == b"data"
+        if at + size > data.getbuffer().nbytes and (name == b"LIST" or not heard):
+            raise refused("The file is damaged or cut off: its header is longer than all of it.")
 
 
 def _missing(end: int, data: BytesIO) -> float:

@@ -14,26 +14,38 @@ from typing import Any, Final
 import numpy as np
 import soxr
 from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
 from numpy.typing import NDArray
 
 _SCALE: Final = {"u1": 2.0**8, "i2": 1.0, "i4": 2.0**-16, "i8": 2.0**-48, "f4": 2.0**15, "f8": 2.0**15}
 """What makes 16-bit steps of a sample, by its type."""
 
+_PLANES: Final = 8
+"""So many planes in one frame, and PyAV 18 does not see where they end: it reads on, and the process dies."""
+
 _LOUD: Final = 32.0
 """30 dB above full scale: sums of what is much louder would be no numbers any more."""
 
 
+def samples_of(frame: AudioFrame) -> NDArray[Any]:
+    """Give the samples of a frame as they are, shape (channels, n)."""
+    channels = frame.layout.nb_channels
+    if frame.format.is_planar and channels < _PLANES:
+        return frame.to_ndarray()
+    if frame.format.is_planar:
+        (frame,) = AudioResampler(frame.format.packed.name).resample(frame)
+    return frame.to_ndarray().reshape(-1, channels).T
+
+
 def is_finite(frame: AudioFrame) -> bool:
     """Tell whether every sample of a frame is a number."""
-    samples = frame.to_ndarray()
+    samples = samples_of(frame)
     return samples.dtype.kind != "f" or bool(np.isfinite(samples).all())
 
 
 def mono(frame: AudioFrame) -> NDArray[np.float32]:
     """Average the channels of a frame; shape (n,), a step of 16 bit being 1."""
-    samples: NDArray[Any] = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    samples = samples_of(frame)
     if samples.dtype.kind == "f":
         samples = samples.clip(-_LOUD, _LOUD)
     mixed = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)

@@ -60,6 +60,7 @@ class Runtime:
         self.voices = VoiceCache(backend.prepare, limits.voice_cache_bytes) if info.clones else None
         self.sessions: set[GatewaySession] = set()
         self.streams: set[WorkerStream] = set()
+        self.sealed = False
         self._log_requests = log_requests
         self._settled = asyncio.Event()
         self._attached = asyncio.Event()
@@ -81,6 +82,7 @@ class Runtime:
             if hasattr(self.backend, "seal"):
                 await self._attached.wait()
                 shut()
+                self.sealed = True
                 self.backend.seal()
         except Exception as error:  # noqa: BLE001 - whatever a model's loading raises ends up as the state "failed"
             log_line(

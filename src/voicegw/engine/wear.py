@@ -33,8 +33,8 @@ class Wear:
 
     def _grown(self) -> bool:
         most = self._spec.renew_growth_bytes
-        if most is None or self._link.load:
-            return False  # what it works on is not what it keeps
+        if most is None:
+            return False
         taken = resident_bytes(self._process.pid)
         if self._fresh_bytes is None:
             self._fresh_bytes = taken

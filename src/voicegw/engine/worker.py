@@ -36,6 +36,8 @@ EXIT_S = 1.0
 class _Broken:
     """Stands where the model should be when its adapter cannot even be described: says so to every gateway."""
 
+    sealed = False
+
     def __init__(self, model_id: str, why: str) -> None:
         self._hello = {
             "protocol": wire.PROTOCOL,
@@ -83,8 +85,8 @@ def _watch(pipe: int, ended: Callable[[], object]) -> None:
     os._exit(1)
 
 
-async def serve(config: Mapping[str, Any], stdin: Any, stdout: Any) -> None:
-    """Run the worker until ``stdin`` ends.
+async def serve(config: Mapping[str, Any], stdin: Any, stdout: Any) -> bool:
+    """Run the worker until ``stdin`` ends, and give whether it has been sealed.
 
     Args:
         config: ``address``, ``model``, ``backend``, ``parameters``, ``limits``, ``load``, ``log_requests``.
@@ -109,6 +111,7 @@ async def serve(config: Mapping[str, Any], stdin: Any, stdout: Any) -> None:
     with suppress(TimeoutError, asyncio.CancelledError):
         async with asyncio.timeout(CLOSE_S):
             await runtime.close()
+    return runtime.sealed
 
 
 def main() -> None:
@@ -120,7 +123,8 @@ def main() -> None:
     config = json.loads(sys.stdin.readline())
     stdout = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints must not look like our answer
-    asyncio.run(serve(config, sys.stdin, stdout))
+    if asyncio.run(serve(config, sys.stdin, stdout)):
+        os._exit(0)  # what libraries do at the end may want to open something
 
 
 if __name__ == "__main__":
