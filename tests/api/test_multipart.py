@@ -121,20 +121,22 @@ def test_a_form_that_does_not_say_what_divides_it() -> None:
 
 
 async def test_an_upload_gives_back_what_is_taken_and_the_rest_in_the_end() -> None:
-    space = UploadSpace(100)
-    with Upload(space, 60) as upload, Upload(space, 60) as other:
-        for piece in (b"ab", b"c" * 58):
-            upload.put(piece)
-        other.put(bytes(40))
-        assert (space.held, upload.size) == (100, 60)
+    space = UploadSpace(400_000)
+    with Upload(space, 150_000) as upload, Upload(space, 300_000) as other:
+        for size in (10, 65_530, 70_000, 14_460):
+            upload.put(bytes(size))
+        other.put(bytes(250_000))
+        assert (space.held, upload.size) == (400_000, 150_000)
         with pytest.raises(Unavailable) as full:
             other.put(b"x")
         assert (full.value.code, full.value.retry_after_s) == ("uploads_full", 2.0)
         with pytest.raises(TooLarge):
             upload.put(b"x")
-        assert await anext(upload) == b"ab"
-        assert space.held == 98
-        upload.discard()
-        assert space.held == 40
-        assert [piece async for piece in upload] == []
+        assert len(await anext(upload)) == 65_540
+        assert space.held == 400_000 - 65_540
+        assert [len(piece) async for piece in upload] == [70_000, 14_460]
+        assert space.held == 250_000
+        other.discard()
+        assert space.held == 0
+        assert [piece async for piece in other] == []
     assert space.held == 0

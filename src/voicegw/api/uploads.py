@@ -7,6 +7,9 @@ from typing import Final, Self
 
 from voicegw.errors import TooLarge, Unavailable
 
+_GIVEN_BYTES: Final = 64 * 1024
+"""At least so much is given at a time, for each piece that goes on has its cost."""
+
 _RETRY_S: Final = 2.0
 """Nobody knows how fast others send; this is about the time that a decoder takes for what is held."""
 
@@ -99,7 +102,10 @@ class Upload:
     async def __anext__(self) -> bytes:
         if not self._pieces:
             raise StopAsyncIteration
-        piece = self._pieces.popleft()
-        self._counted -= len(piece)
-        self._space.give_back(len(piece))
-        return piece
+        taken, size = [], 0
+        while self._pieces and size < _GIVEN_BYTES:
+            taken.append(self._pieces.popleft())
+            size += len(taken[-1])
+        self._counted -= size
+        self._space.give_back(size)
+        return b"".join(taken)
