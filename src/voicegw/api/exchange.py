@@ -30,6 +30,7 @@ _FINER_REASONS: Final = {
     (429, "rate_limit_exceeded"): "rate_limit",
     (429, "concurrency_limit_exceeded"): "concurrency",
     (503, "shutting_down"): "draining",
+    (503, "uploads_full"): "uploads",
     (500, "poison_request"): "poison",
 }
 _log = structlog.get_logger("voicegw.api")

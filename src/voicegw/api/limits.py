@@ -145,6 +145,8 @@ class BodyLimit:
         try:
             await self._app(scope, body.receive, send)
         except BodyRefused as refused:
+            if exchange := scope.get("state", {}).get("exchange"):
+                exchange.failed(refused.error)
             await _refuse(refused.error, receive, send, linger=True)
 
 

@@ -23,7 +23,7 @@ QUEUE_WAIT_S: Final = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 RTF: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 5)
 
 REASONS: Final = {
-    False: ("auth", "too_large", "rate_limit", "concurrency", "draining"),
+    False: ("auth", "too_large", "rate_limit", "concurrency", "draining", "uploads"),
     True: ("queue_full", "deadline", "no_worker", "poison"),
 }
 """Why requests are rejected: before a model is known, and where one is."""

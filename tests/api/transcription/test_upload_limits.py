@@ -14,6 +14,7 @@ import pytest
 
 from tests.api.transcription.conftest import FIELDS, UPLOAD, Post
 from tests.support.gateway import Gateway, serving, wait_until
+from tests.support.scraped import Counted
 from tests.support.uploads import (
     HEADER,
     HEADERS,
@@ -100,6 +101,7 @@ def test_other_paths_keep_their_limit(client: httpx.Client) -> None:
 
 def test_uploads_under_way_share_the_memory(gateway: Gateway, client: httpx.Client, post: Post) -> None:
     """Seven and a half of eight places are taken by those who do not go on; the next one does not fit."""
+    counted = Counted(client)
     uploads = gateway.app.state.uploads
     begun = form(MODEL, file(AUDIO)).rpartition(b"\r\n--")[0][:-1000]
     heads = (*(f"{name}: {value}" for name, value in HEADERS.items()), "Transfer-Encoding: chunked")
@@ -113,6 +115,7 @@ def test_uploads_under_way_share_the_memory(gateway: Gateway, client: httpx.Clie
         assert (refused.status_code, refused.json()["error"]["code"]) == (503, "uploads_full")
         assert (refused.headers["retry-after"], refused.headers["x-should-retry"]) == ("2", "true")
         assert refused.headers["connection"] == "close"
+        counted.wait("voicegw_rejected_total", 1, reason="uploads")
         assert post(sound(1.0)).status_code == 200
         audio = {"data": b64encode(sound(0.1)).decode()}
         assert client.post(PATH, json={"model": "ears", "input_audio": audio}).status_code == 200
