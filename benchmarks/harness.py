@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import math
 import os
 import signal
 import subprocess
@@ -150,6 +152,36 @@ async def whole(target: Target, fields: dict[str, Any]) -> tuple[int, bytes]:
     """Give the status and the whole body of an answer; ``Broken`` where it has no proper end."""
     async with stream(target, fields) as connection:
         return connection.status, b"".join([piece async for piece in connection.body()])
+
+
+def waited_for_cpu(pid: int) -> float:
+    """Give the seconds for which a process's main thread was ready to run and got no core; nan where nobody counts."""
+    try:
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text("ascii").split()[1]) / 1e9
+    except OSError:
+        return math.nan
+
+
+@asynccontextmanager
+async def loop_lag(every_s: float = 0.005) -> AsyncGenerator[list[float], None]:
+    """Note by how many seconds a timer of this event loop is late, again and again while the block runs.
+
+    Where the load is made, that is how much of a latency may be the client's own.
+    """
+    late: list[float] = []
+
+    async def tick() -> None:
+        while True:
+            due = time.monotonic() + every_s
+            await asyncio.sleep(every_s)
+            late.append(max(0.0, time.monotonic() - due))
+
+    task = asyncio.create_task(tick())
+    try:
+        yield late
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
 
 
 async def until_broken(target: Target, started: Callable[[], object]) -> float | None:

@@ -20,6 +20,7 @@ from tests.support import curl
 from tests.support.environments import ROOT, pip
 from tests.support.server import RunningServer, program, running_server
 from voicegw.settings import ApiKey, Defaults, Limits, Logging, Model, Server, Settings, Tracing
+from voicegw.text.lexicon import Lexicon
 
 TEXT = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.DOTALL | re.MULTILINE)
@@ -102,7 +103,8 @@ def test_every_command_that_is_named_exists() -> None:
 
 
 def test_the_configuration_is_valid() -> None:
-    keys, shown = [yaml.safe_load(body) for kind, body in BLOCKS if kind == "yaml"]
+    words, keys, shown = [yaml.safe_load(body) for kind, body in BLOCKS if kind == "yaml"]
+    assert [match.entry.say for match in Lexicon.of(words).find("nginx", language="en")] == ["engine x"]
     assert Settings(**keys).server.api_keys[0].concurrent == 4
     assert Settings(**shown).models[1].parameters == {"first_audio_ms": 200, "slots": 2}
 
@@ -130,7 +132,7 @@ def test_the_table_of_metrics_is_complete(server: RunningServer) -> None:
     assert shown == {name for name in names if not name.endswith("_created")}
 
 
-UNITS = {"MiB": 2**20, "GiB": 2**30, "h": 3600, "min": 60, "s": 1}
+UNITS = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "h": 3600, "min": 60, "s": 1}
 
 
 def test_the_table_of_keys_names_the_defaults() -> None:

@@ -10,9 +10,11 @@ import yaml
 from pydantic import ValidationError
 
 import voicegw
+from voicegw.api.arrival import Pace
 from voicegw.engine.spec import EngineLimits, ModelSpec
 from voicegw.settings import Limits, Model, Server, Settings
 from voicegw.settings_values import OPENAI_SPEECH_NAMES
+from voicegw.transport.limits import ConnectionLimits
 
 PACKAGED = Path(voicegw.__file__).with_name("voicegw.yaml")
 TONE: dict[str, Any] = {"id": "tone", "backend": "tone"}
@@ -148,6 +150,13 @@ def test_the_limits_as_the_engine_takes_them() -> None:
     assert limits.engine() == EngineLimits(queue_per_slot=0, ping_s=1, hang_s=2, load_s=3, crashes=9)
 
 
+def test_the_limits_as_the_server_takes_them() -> None:
+    assert Limits().transport() == ConnectionLimits()
+    limits = Limits(connections=1, headers_s=2, header_bytes=3, keep_alive_s=4, write_idle_s=5)
+    assert limits.transport() == ConnectionLimits(1, 2, 3, 4, 5)
+    assert Pace(Limits().body_idle_s, Limits().body_bytes_per_s) == Pace()
+
+
 @pytest.mark.parametrize(
     ("text", "size"), [("16MiB", 2**24), ("1.5 kib", 1536), ("25 MB", 25_000_000), ("7b", 7), ("12", 12), (5, 5)]
 )
@@ -158,6 +167,11 @@ def test_sizes(text: Any, size: int) -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("500ms", 0.5), ("30 s", 30), ("2m", 120), ("4h", 14400), ("1.5", 1.5)])
 def test_durations(text: Any, seconds: float) -> None:
     assert Limits(drain_s=text).drain_s == seconds
+
+
+@pytest.mark.parametrize(("text", "seconds"), [(0, 0), ("0s", 0), ("2m", 120), ("24h", 86_400)])
+def test_durations_that_may_be_nothing(text: Any, seconds: float) -> None:
+    assert Limits(result_cache_s=text).result_cache_s == seconds
 
 
 @pytest.mark.parametrize(
@@ -173,6 +187,11 @@ def test_durations(text: Any, seconds: float) -> None:
         ({"limits": {"queue_per_slot": -1}}, "limits.queue_per_slot: "),
         ({"limits": {"worker_ping_s": 10}}, "limits.worker_hang_s: must be longer than limits.worker_ping_s"),
         ({"limits": {"restart_max_s": 0.01}}, "limits.restart_max_s: must not be shorter"),
+        ({"limits": {"result_cache_s": -1}}, "limits.result_cache_s: Input should be greater than or equal to 0"),
+        ({"limits": {"result_cache_s": "25h"}}, "limits.result_cache_s: Input should be less than or equal to 86400"),
+        ({"limits": {"result_cache_s": "inf"}}, "limits.result_cache_s: Input should be less than"),
+        ({"limits": {"result_cache_bytes": 0}}, "limits.result_cache_bytes: Input should be greater than 0"),
+        ({"lexicon": "nowhere.yaml"}, "lexicon: Value error, there is no file 'nowhere.yaml'"),
         ({"server": {"port": 65536}}, "server.port: "),
         ({"server": {"tls_cert": "nowhere.pem"}}, "server.tls_cert: Value error, there is no file 'nowhere.pem'"),
         ({"models": []}, "models: at least one is needed"),

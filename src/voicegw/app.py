@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from voicegw.api import errors
+from voicegw.api.arrival import Pace
 from voicegw.api.auth import Key, Keys
 from voicegw.api.boundary import Boundary
 from voicegw.api.cors import Cors
@@ -36,9 +37,11 @@ from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
 from voicegw.engine.router import Router
 from voicegw.engine.supervisor import Engine
+from voicegw.services.results import Results
 from voicegw.services.speech import SpeechPolicy, SpeechService
 from voicegw.services.transcription import TranscriptionPolicy, TranscriptionService
-from voicegw.settings import Settings
+from voicegw.settings import Limits, Settings
+from voicegw.settings_load import lexicon_of
 
 log = structlog.get_logger("voicegw.app")
 
@@ -57,12 +60,14 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises:
         CannotTrace: Tracing is on, and OpenTelemetry not installed.
+        SettingsError: The lexicon cannot be used.
     """
     engine, router = _engine(settings)
     decoder = Decoder(settings.limits.decode_spec(), settings.limits.decode_engine(), settings.limits.decoded_s)
     traffic = Traffic()
     threads = encoding_threads()
-    service = SpeechService(router, _policy(settings), threads)
+    lexicon, results = lexicon_of(settings), _results(settings.limits)
+    service = SpeechService(router, _policy(settings), threads, lexicon=lexicon, results=results)
     metrics = Metrics({model: pool.spec.backend for model, pool in router.pools.items()})
     metrics.registry.register(Gauges(router.pools, traffic))
     tracing = Tracing(settings.tracing.endpoint, settings.tracing.flush_s) if settings.tracing.enabled else None
@@ -103,7 +108,8 @@ def _add_layers(app: FastAPI, settings: Settings, exchanges: Exchanges) -> None:
     server = settings.server
     keys = [Key(key.sha256, key.account(), key.concurrent, key.requests_per_minute) for key in server.api_keys]
     app.add_middleware(Keys, keys=keys, public_discovery=server.public_discovery, public_metrics=server.public_metrics)
-    app.add_middleware(BodyLimit, sizes=_sizes(settings))
+    pace = Pace(settings.limits.body_idle_s, settings.limits.body_bytes_per_s)
+    app.add_middleware(BodyLimit, sizes=_sizes(settings), pace=pace, traffic=app.state.traffic)
     app.add_middleware(Gate, traffic=app.state.traffic)
     app.add_middleware(Methods)
     app.add_middleware(Boundary, exchanges=exchanges)
@@ -121,7 +127,7 @@ def _add_routes(
     key = [Depends(HTTPBearer(auto_error=False, scheme_name="API key"))] if settings.server.api_keys else []
     listing = [] if settings.server.public_discovery else key
     versioned = (
-        (speech_routes(service), key),
+        (speech_routes(service, settings.limits.input_chars), key),
         (transcription_routes(intake), key),
         (model_routes(router, settings.limits.input_chars), listing),
         (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
@@ -174,3 +180,7 @@ def _policy(settings: Settings) -> SpeechPolicy:
         input_chars=settings.limits.input_chars,
         first_audio_s=settings.limits.first_audio_s,
     )
+
+
+def _results(limits: Limits) -> Results | None:
+    return Results(limits.result_cache_bytes, limits.result_cache_s) if limits.result_cache_s else None

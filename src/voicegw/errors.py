@@ -111,6 +111,15 @@ class NotFound(VoicegwError):
     should_retry = False
 
 
+class RequestTimeout(VoicegwError):
+    """The client took too long to send its request; the connection is closed."""
+
+    status = 408
+    type = "invalid_request_error"
+    default_code = "request_timeout"
+    should_retry = True
+
+
 class TooLarge(VoicegwError):
     """The body or upload is over its limit."""
 
@@ -126,6 +135,15 @@ class UnsupportedMedia(VoicegwError):
     status = 415
     type = "invalid_request_error"
     default_code = "unsupported_media_type"
+    should_retry = False
+
+
+class HeadersTooLarge(VoicegwError):
+    """The target and headers of the request are over their limit."""
+
+    status = 431
+    type = "invalid_request_error"
+    default_code = "headers_too_large"
     should_retry = False
 
 
@@ -196,8 +214,10 @@ _KINDS: dict[str, type[VoicegwError]] = {
         TextTooLong,
         Unauthorized,
         NotFound,
+        RequestTimeout,
         TooLarge,
         UnsupportedMedia,
+        HeadersTooLarge,
         Overloaded,
         Cancelled,
         BackendFailed,

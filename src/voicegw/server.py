@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import signal
 import socket
 import ssl
@@ -17,6 +18,9 @@ import uvicorn
 
 from voicegw import logs
 from voicegw.settings import Server, Settings
+from voicegw.transport.descriptors import room_for
+from voicegw.transport.door import Door
+from voicegw.transport.limits import ConnectionLimits
 
 _BACKLOG = 2048
 _POLL_S = 0.02
@@ -59,15 +63,22 @@ class GatewayServer(uvicorn.Server):
     Args:
         config: For uvicorn.
         traffic: The application's count of requests.
+        limits: For every connection.
         drain_s: Seconds that live requests have to finish.
         on_listening: Called once connections are accepted.
     """
 
     def __init__(
-        self, config: uvicorn.Config, traffic: Traffic, drain_s: float, on_listening: Callable[[], None]
+        self,
+        config: uvicorn.Config,
+        traffic: Traffic,
+        limits: ConnectionLimits,
+        drain_s: float,
+        on_listening: Callable[[], None],
     ) -> None:
         super().__init__(config)
         self._traffic = traffic
+        self._limits = limits
         self._drain_s = drain_s
         self._on_listening = on_listening
         self._deadline: float | None = None
@@ -96,21 +107,27 @@ class GatewayServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application and accept connections."""
-        await super().startup(sockets)
+        await super().startup([])
+        gc.collect()
+        gc.freeze()  # what lives as long as the server is not looked at again, which would hold up the loop for 40 ms
+        room = room_for(self._limits.connections)
+        if room < self._limits.connections:
+            _log.warning("few open files", connections=room, wanted=self._limits.connections, see="ulimit -n")
+        self._door = Door(self.config, self.server_state, self.lifespan.state, self._limits, room)
+        self._door.open(sockets or ())
         self._on_listening()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Let the connections go, wait until the last byte is out or time is up, then end the workers."""
-        for server in self.servers:
-            server.close()
-        for each in sockets or ():
-            each.close()
+        del sockets
+        self._door.close()
         for connection in list(self.server_state.connections):
             connection.shutdown()
         if not await self._empty(self._deadline or time.monotonic()):
             self.aborted.set()
             self._drop()
             await self._empty(time.monotonic() + _CUT_OFF_S, in_any_case=True)
+        self._door.end()
         with suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
                 await self.lifespan.shutdown()
@@ -182,11 +199,11 @@ def _why_not(host: str, port: int, error: OSError) -> str:
     return f"cannot listen on {host} port {port}: {error.strerror or error}"
 
 
-def url_of(server: Server, sockets: Sequence[socket.socket]) -> str:
+def url_of(server: Server, port: int) -> str:
     """Give the root URL by which this machine reaches the server."""
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}.get(server.host, server.host)  # noqa: S104 - compared
     host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    return f"{'https' if server.tls_cert else 'http'}://{host}:{sockets[0].getsockname()[1]}"
+    return f"{'https' if server.tls_cert else 'http'}://{host}:{port}"
 
 
 def run(settings: Settings, announce: Callable[[str], None]) -> int:
@@ -202,8 +219,8 @@ def run(settings: Settings, announce: Callable[[str], None]) -> int:
     Raises:
         CannotListen: The address or the certificate cannot be used.
         CannotTrace: Tracing is on, and OpenTelemetry not installed.
+        SettingsError: Another file that the settings name cannot be used.
     """
-    sockets = bind(settings.server.host, settings.server.port)
     logs.configure(settings.logging.level, settings.logging.format)
     from voicegw.app import create_app
 
@@ -223,10 +240,12 @@ def run(settings: Settings, announce: Callable[[str], None]) -> int:
         config.load()
     except (ssl.SSLError, OSError) as error:
         raise CannotListen(f"server.tls_cert and server.tls_key cannot be used: {error}") from None
-    url = url_of(settings.server, sockets)
+    sockets = bind(settings.server.host, settings.server.port)
+    url = url_of(settings.server, sockets[0].getsockname()[1])
 
     async def serve() -> bool:
-        server = GatewayServer(config, app.state.traffic, settings.limits.drain_s, lambda: announce(url))
+        limits = settings.limits
+        server = GatewayServer(config, app.state.traffic, limits.transport(), limits.drain_s, lambda: announce(url))
         await server.serve(sockets)
         return server.aborted.is_set()
 

@@ -6,7 +6,7 @@ from is the business of :mod:`voicegw.settings_load`; made directly, ``Settings(
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from voicegw.engine.spec import EngineLimits, ModelSpec
+from voicegw.settings_checks import inconsistencies
 from voicegw.settings_values import (
     OPENAI_SPEECH_NAMES,
     OPENAI_TRANSCRIPTION_NAMES,
@@ -25,11 +26,10 @@ from voicegw.settings_values import (
     Name,
     Origin,
     Seconds,
+    SecondsOrNone,
     Sha256,
 )
-
-DECODER_BYTES: Final = 64 * 2**20
-"""Memory that decoding needs whatever the upload: with less, some codecs cannot begin."""
+from voicegw.transport.limits import ConnectionLimits
 
 
 class _Part(BaseModel):
@@ -122,6 +122,15 @@ class Limits(_Part):
     """Every limit of the system.
 
     Attributes:
+        connections: Connections at a time, as far as the system's limit of open files allows.
+        headers_s: Seconds within which a connection must bring the whole head of a request; a TLS handshake counts.
+        header_bytes: Size of that head.
+        keep_alive_s: Seconds that a connection may be idle between two requests. Clients should be the first to give
+            one up, for a request may cross with the server's close: httpx and OpenAI's clients in Python do so after 5,
+            Node after 4 or 5, aiohttp after 15, .NET, nginx and AWS's load balancers after 60.
+        body_idle_s: Seconds that a request's body may pause while the server waits for it.
+        body_bytes_per_s: Slowest that a body may come: each second that a pause takes has to be earned by so many.
+        write_idle_s: Seconds within which a client must take some of what is sent to it, however little.
         json_bytes: Size of a JSON body.
         upload_bytes: Size of an uploaded file.
         upload_memory_bytes: Uploads that are held in memory at a time, all requests together.
@@ -147,8 +156,17 @@ class Limits(_Part):
         restart_max_s: Longest pause between two starts.
         crashes: Crashes within ``crash_window_s`` seconds after which a model rests for ``restart_max_s``.
         crash_window_s: See ``crashes``.
+        result_cache_s: Seconds that an answer is kept for a client that did not get it; 0 = not at all.
+        result_cache_bytes: Size of all answers that are kept so, those being made included.
     """
 
+    connections: Count = 10_000
+    headers_s: Seconds = 10.0
+    header_bytes: Bytes = 64 * 2**10
+    keep_alive_s: Seconds = 75.0
+    body_idle_s: Seconds = 10.0
+    body_bytes_per_s: Bytes = 500
+    write_idle_s: Seconds = 60.0
     json_bytes: Bytes = 16 * 2**20
     upload_bytes: Bytes = 25 * 2**20
     upload_memory_bytes: Bytes = 256 * 2**20
@@ -174,6 +192,18 @@ class Limits(_Part):
     restart_max_s: Seconds = 60.0
     crashes: Count = 5
     crash_window_s: Seconds = 60.0
+    result_cache_s: SecondsOrNone = 60.0
+    result_cache_bytes: Bytes = 64 * 2**20
+
+    def transport(self) -> ConnectionLimits:
+        """Give the limits of connections, as the server takes them."""
+        return ConnectionLimits(
+            connections=self.connections,
+            headers_s=self.headers_s,
+            header_bytes=self.header_bytes,
+            keep_alive_s=self.keep_alive_s,
+            write_idle_s=self.write_idle_s,
+        )
 
     def engine(self) -> EngineLimits:
         """Give the limits that the engine keeps, as it takes them."""
@@ -245,6 +275,7 @@ class Settings(BaseSettings):
     Attributes:
         aliases: Further names of models: alias to model id.
         voice_aliases: Further names of voices: model id to language (``*`` for any) to alias to voice id.
+        lexicon: File that says how words are said; see :class:`voicegw.text.lexicon.Lexicon`.
     """
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="VOICEGW_", env_nested_delimiter="__")
@@ -253,6 +284,7 @@ class Settings(BaseSettings):
     models: tuple[Model, ...] = USUAL_MODELS
     aliases: dict[Name, str] = Field(default_factory=dict)
     voice_aliases: dict[str, dict[str, dict[str, str]]] = Field(default_factory=dict)
+    lexicon: ExistingFile | None = None
     defaults: Defaults = Defaults()
     limits: Limits = Limits()
     logging: Logging = Logging()
@@ -279,7 +311,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        problems = list(_inconsistencies(self))
+        problems = list(inconsistencies(self))
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -321,56 +353,3 @@ def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
 
 def _id(entry: Any) -> Any:
     return entry.get("id") if isinstance(entry, Mapping) else getattr(entry, "id", None)
-
-
-def _inconsistencies(settings: Settings) -> Iterator[str]:
-    """Name what is well-formed but cannot be true, each as one line that begins with the key's path."""
-    ids = [model.id for model in settings.models]
-    if not ids:
-        yield "models: at least one is needed"
-        return
-    for index, id_ in enumerate(ids):
-        if id_ in ids[:index]:
-            yield f"models[{index}].id: {id_!r} is the id of another model"
-    for alias in settings.aliases:
-        if alias in ids:
-            yield f"aliases.{alias}: this is the id of a model; an alias needs a name of its own"
-    for path, model in _references(settings):
-        if model not in ids:
-            yield f"{path}: there is no model {model!r} (models: {', '.join(ids)})"
-    yield from _repeated_keys(settings.server)
-    yield from _pairs(settings)
-
-
-def _repeated_keys(server: Server) -> Iterator[str]:
-    hashes = [key.sha256 for key in server.api_keys]
-    for index, digest in enumerate(hashes):
-        if digest in hashes[:index]:
-            yield f"server.api_keys[{index}].sha256: another entry has the same"
-
-
-def _references(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Give every place that names a model, with the name it holds."""
-    yield from ((f"aliases.{alias}", target) for alias, target in settings.aliases.items())
-    yield from ((f"voice_aliases.{model}", model) for model in settings.voice_aliases)
-    for kind in ("speech", "clone", "transcription"):
-        model = getattr(settings.defaults, kind)
-        if model is not None:
-            yield f"defaults.{kind}", model
-
-
-def _pairs(settings: Settings) -> Iterator[str]:
-    server, limits = settings.server, settings.limits
-    if server.tls_key and not server.tls_cert:
-        yield "server.tls_cert: missing; server.tls_key is of no use without its certificate"
-    if server.tls_cert and not server.tls_key:
-        yield "server.tls_key: missing; server.tls_cert is of no use without its key"
-    if limits.worker_hang_s <= limits.worker_ping_s:
-        yield "limits.worker_hang_s: must be longer than limits.worker_ping_s"
-    if limits.upload_memory_bytes < limits.upload_bytes:
-        yield "limits.upload_memory_bytes: must not be less than limits.upload_bytes"
-    needed = 2 * limits.upload_bytes + DECODER_BYTES
-    if limits.decode_memory_bytes < needed:
-        yield f"limits.decode_memory_bytes: must be at least {needed} for limits.upload_bytes as it is"
-    if limits.restart_max_s < limits.restart_base_s:
-        yield "limits.restart_max_s: must not be shorter than limits.restart_base_s"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 from pydantic_settings import SettingsError as UnreadableVariable
 
+from voicegw.services.lexicon import LexiconFile
 from voicegw.settings import ApiKey, Defaults, Limits, Logging, Model, Server, Settings, Tracing, merged
 
 CONFIG_VARIABLE: Final = "VOICEGW_CONFIG"
@@ -89,6 +90,18 @@ def load(config: Path | None = None, overrides: Mapping[str, Any] | None = None)
         return Loaded(Settings(**values), path, origins)
     except ValidationError as error:
         raise SettingsError(*_problems(error, origins)) from None
+
+
+def lexicon_of(settings: Settings) -> LexiconFile | None:
+    """Read the lexicon that the settings name.
+
+    Raises:
+        SettingsError: It cannot be used; the file and the entry are named.
+    """
+    try:
+        return LexiconFile(settings.lexicon) if settings.lexicon else None
+    except ValueError as error:
+        raise SettingsError(f"lexicon: {error}") from None
 
 
 def _find_file(config: Path | None) -> Path | None:

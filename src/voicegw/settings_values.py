@@ -29,6 +29,9 @@ OPENAI_TRANSCRIPTION_NAMES: Final = (
 )
 """The same for transcription: aliases of ``defaults.transcription``, where there is one."""
 
+DECODER_BYTES: Final = 64 * 2**20
+"""Memory that decoding needs whatever the upload: with less, some codecs cannot begin."""
+
 _SIZES: Final = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,127}")
@@ -103,6 +106,9 @@ Bytes = Annotated[int, BeforeValidator(_size), Field(gt=0)]
 
 Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
 """A duration in seconds; text such as ``500ms``, ``30s``, ``10min`` or ``4h`` is taken too."""
+
+SecondsOrNone = Annotated[float, BeforeValidator(_seconds), Field(ge=0, le=86_400)]
+"""The same up to a day, and 0 too."""
 
 Count = Annotated[int, Field(gt=0)]
 ExistingFile = Annotated[Path, AfterValidator(_existing_file)]

@@ -73,10 +73,31 @@ def test_speech_is_described_as_it_is(client: httpx.Client, document: dict[str, 
     schema = route["requestBody"]["content"]["application/json"]["schema"]
     assert set(schema["properties"]) == OBEYED
     assert schema["required"] == ["model", "input"]
+    assert schema["properties"]["input"]["maxLength"] == 100_000
     answered = route["responses"]["200"]
     assert set(answered["content"]) == {*(each.content_type for each in FORMATS), "text/event-stream"}
-    spoken = client.post("/v1/audio/speech", json=speech_body(temperature=1, voice="lost"))
-    assert set(answered["headers"]) <= set(spoken.headers)
+    body = speech_body(temperature=1, voice="lost")
+    for count in ("0", "1"):  # what is asked for again has all headers but one
+        spoken = client.post("/v1/audio/speech", json=body, headers={"x-stainless-retry-count": count})
+    told = answered["headers"]
+    assert {name for name, header in told.items() if header["required"]} <= set(spoken.headers)
+    assert {name for name in spoken.headers if name.startswith("x-")} - {"x-accel-buffering"} <= set(told)
+
+
+def test_the_examples_are_spoken(client: httpx.Client, document: dict[str, Any]) -> None:
+    content = document["paths"]["/v1/audio/speech"]["post"]["requestBody"]["content"]["application/json"]
+    for example in content["examples"].values():
+        response = client.post("/v1/audio/speech", json={**example["value"], "model": "tone"})
+        assert response.status_code == 200, example
+        assert "x-voicegw-ignored" not in response.headers
+
+
+def test_health_is_described(client: httpx.Client, document: dict[str, Any]) -> None:
+    for path, kind in (("/health", "text/plain"), ("/health/live", "application/json")):
+        assert [*document["paths"][path]["get"]["responses"]["200"]["content"]] == [kind]
+        assert client.get(path).headers["content-type"].split(";")[0] == kind
+    ready = document["paths"]["/health/ready"]["get"]["responses"]
+    assert ready["200"]["content"] == ready["503"]["content"]
 
 
 def resolved(document: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:

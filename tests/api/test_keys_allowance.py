@@ -8,9 +8,11 @@ from collections.abc import Iterator
 import httpx
 import openai
 import pytest
+from starlette.types import Message, Receive, Scope, Send
 
 from tests.support.gateway import Gateway, serving, speech_body, wait_until
 from voicegw.api.allowance import Allowance, duration
+from voicegw.api.auth import Key, Keys
 from voicegw.app import create_app
 from voicegw.errors import Overloaded
 from voicegw.settings import ApiKey, Limits, Model, Server, Settings
@@ -97,6 +99,38 @@ def test_who_leaves_gives_the_place_back(shared: Gateway) -> None:
                 assert left.status_code == 200
             shared.wait_idle()
         assert headers(client.post(PATH, json=speech_body(), headers=key)) == ("1", "2")
+
+
+async def test_the_place_is_given_back_with_the_last_byte() -> None:
+    """Whoever asks again as soon as the answer is whole must not be refused on account of that answer."""
+    outcomes: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        await send({"type": "http.response.body", "body": b"last"})
+
+    async def other(message: Message) -> None:
+        del message
+
+    keys = Keys(app, [Key(hashlib.sha256(b"one").hexdigest(), "one", concurrent=1)])
+    scope = {"type": "http", "method": "POST", "path": PATH, "headers": [(b"api-key", b"one")]}
+
+    async def nothing() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def client(message: Message) -> None:
+        try:
+            await keys({**scope}, nothing, other)
+            outcomes.append(f"{message.get('body', b'head')!r}: let in")
+        except Overloaded:
+            outcomes.append(f"{message.get('body', b'head')!r}: refused")
+
+    await keys({**scope}, nothing, client)
+    assert outcomes == ["b'head': refused", "b'first': refused", "b'last': let in"]
+    await keys({**scope}, nothing, client)  # nothing was given back twice
+    assert outcomes[3:] == outcomes[:3]
 
 
 def test_what_is_refused_counts_for_nothing() -> None:

@@ -12,6 +12,7 @@ import pytest
 from starlette.types import Message
 
 from tests.support.gateway import Gateway, serving, speech_body, wait_until
+from voicegw.api.arrival import Pace
 from voicegw.api.limits import BodyLimit, BodySizes, Gate, Traffic
 from voicegw.app import create_app
 from voicegw.errors import Unavailable
@@ -80,6 +81,13 @@ def test_an_announced_terabyte_is_refused_at_once_and_the_connection_ends(gatewa
     assert b"(1000000000000 bytes read)" in answer
 
 
+def test_a_length_may_have_many_zeros(gateway: Gateway) -> None:
+    answer = raw(gateway, head(f"Content-Length: {'0' * 5000}{LIMIT + 1}"))
+    assert answer.startswith(b"HTTP/1.1 413 ")
+    answer = raw(gateway, head(f"Content-Length: {'0' * 5000}", "Connection: close"))
+    assert answer.startswith(b"HTTP/1.1 400 ")  # there is no JSON
+
+
 def test_an_endless_body_is_answered_and_the_connection_ends(gateway: Gateway) -> None:
     answer = b""
     with socket.create_connection(("127.0.0.1", gateway.port), timeout=30) as connection:
@@ -146,9 +154,9 @@ async def test_other_scopes_pass() -> None:
     async def put(message: Message) -> None:
         raise AssertionError(message)
 
-    sizes = BodySizes(1, 1)
-    await Gate(BodyLimit(app, sizes), Traffic())({"type": "lifespan"}, get, put)
-    await BodyLimit(app, sizes)({"type": "websocket", "path": "/"}, get, put)
+    limit = BodyLimit(app, BodySizes(1, 1), Pace(), Traffic())
+    await Gate(limit, Traffic())({"type": "lifespan"}, get, put)
+    await limit({"type": "websocket", "path": "/"}, get, put)
     assert seen == ["lifespan", "websocket"]
 
 

@@ -44,6 +44,7 @@ def test_the_manifest_is_what_the_model_says(client: httpx.Client) -> None:
         "clones": True,
         "speed": [0.5, 2.0],
         "words": True,
+        "ipa": False,
         "streaming": True,
         "determinism": "exact",
         "parameters": [{"name": "speed", "kind": "float", "default": 1.0, "minimum": 0.5, "maximum": 2.0}],

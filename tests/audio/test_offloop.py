@@ -55,11 +55,15 @@ class WatchedPipeline(AudioPipeline):
         self._busy.release()
 
 
+async def pushed(stage: OffLoop, pcm: Pcm) -> list[bytes]:
+    return [await stage.push(piece) for piece in stage.slices(pcm)]
+
+
 async def collected(stage: OffLoop, *segments: Pcm) -> bytes:
     data = []
     for segment in segments:
         stage.seam()
-        data += [part async for part in stage.push(segment)]
+        data += await pushed(stage, segment)
     return b"".join(data) + await stage.finish()
 
 
@@ -86,25 +90,22 @@ async def test_many_requests_share_the_threads_and_keep_their_order(threads: Thr
 
 async def test_slices_of_100_ms_go_to_a_thread_one_by_one(threads: ThreadPoolExecutor) -> None:
     pipeline = WatchedPipeline(24_000, MP3)
-    parts = [part async for part in OffLoop(pipeline, threads).push(speechlike(6_000))]
+    parts = await pushed(OffLoop(pipeline, threads), speechlike(6_000))
     assert pipeline.seen == [("push", 2_400, False), ("push", 2_400, False), ("push", 1_200, False)]
     assert len(parts) == 3
     assert all(parts)
 
 
-async def test_first_bytes_leave_before_the_rest_is_encoded(threads: ThreadPoolExecutor) -> None:
-    pipeline = WatchedPipeline(24_000, MP3)
-    parts = OffLoop(pipeline, threads).push(speechlike(240_000))
-    assert await anext(parts)
-    assert len(pipeline.seen) == 1
-    await parts.aclose()
-
-
-async def test_an_uncompressed_format_stays_on_the_loop(threads: ThreadPoolExecutor) -> None:
+async def test_an_uncompressed_format_stays_on_the_loop_by_the_second(threads: ThreadPoolExecutor) -> None:
     pipeline = WatchedPipeline(22_050, PCM)
-    async for part in OffLoop(pipeline, threads).push(speechlike(4_410, 22_050)):
-        assert part
-    assert {on_loop for _, _, on_loop in pipeline.seen} == {True}
+    assert all(await pushed(OffLoop(pipeline, threads), speechlike(30_000, 22_050)))
+    assert pipeline.seen == [("push", 22_050, True), ("push", 7_950, True)]
+
+
+@pytest.mark.parametrize("target", [MP3, PCM], ids=lambda entry: entry.name)
+def test_of_nothing_there_is_no_slice(target: AudioFormat, threads: ThreadPoolExecutor) -> None:
+    with OffLoop(AudioPipeline(24_000, target), threads) as stage:
+        assert [*stage.slices(np.empty(0, np.int16))] == []
 
 
 async def test_a_stretched_stream_goes_to_a_thread_and_settles(threads: ThreadPoolExecutor) -> None:
@@ -112,7 +113,7 @@ async def test_a_stretched_stream_goes_to_a_thread_and_settles(threads: ThreadPo
     plain = AudioPipeline(24_000, PCM, speed=1.5)
     expected = plain.push(pcm) + plain.settle()
     with OffLoop(AudioPipeline(24_000, PCM, speed=1.5), threads) as stage:
-        parts = [part async for part in stage.push(pcm)]
+        parts = await pushed(stage, pcm)
         assert stage._running is not None
         assert b"".join(parts) + await stage.settle() == expected
         assert await stage.settle() == b""

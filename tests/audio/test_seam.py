@@ -75,6 +75,15 @@ def test_how_the_audio_is_cut_changes_nothing(sizes: int | tuple[int, ...]) -> N
     assert np.array_equal(joined(segments, sizes), joined(segments))
 
 
+@pytest.mark.parametrize("place", [0, 1, 11_998, 11_999, 12_000, 12_001, 23_999, 24_000, 29_998])
+def test_a_step_anywhere_in_a_long_segment_is_remembered(place: int) -> None:
+    before = np.zeros(30_000, np.int16)
+    before[: place + 1] = HIGH  # falls by HIGH after this sample
+    after = np.full(300, HIGH, np.int16)
+    assert np.array_equal(joined([before, after], 1_920), np.concatenate([before, after]))
+    assert not np.array_equal(joined([before[place + 1 :], after], 1_920)[-300:], after)
+
+
 def test_a_segment_shorter_than_the_fade_hands_over_what_was_sent() -> None:
     audio = joined([ramp(0, HIGH), np.full(10, LOW, np.int16), np.full(500, LOW, np.int16)])
     assert audio[2_009] > 0  # still on its way down

@@ -61,6 +61,13 @@ saying("manifest_speed_is_consistent", parameters=(Parameter("speed", "float", 1
 saying("manifest_limits_are_sane", limits=dataclasses.replace(INFO.limits, sample_s=(2.0, 0.5)))
 
 
+@breaks("marked_words")
+class SaysAsWritten(Reference):
+    def sounds(self, utterance: Utterance, word: re.Match[str]) -> str:
+        assert utterance
+        return word.group()
+
+
 @breaks("describe_is_quick")
 class SlowToDescribe(Reference):
     @classmethod

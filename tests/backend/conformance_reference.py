@@ -41,6 +41,7 @@ INFO = ModelInfo(
     clones=True,
     speed=(0.5, 2.0),
     words=True,
+    ipa=True,
     streaming=True,
     determinism="exact",
     parameters=(
@@ -102,7 +103,7 @@ class Reference:
             at = 0
             for number, match in enumerate(WORD.finditer(utterance.text)):
                 await self.step()
-                pcm = self.tone(utterance, voice, match.group(), number)
+                pcm = self.tone(utterance, voice, self.sounds(utterance, match), number)
                 for event in self.events(utterance, pcm, at, match.span()):
                     yield event
                 at += len(pcm)
@@ -113,6 +114,9 @@ class Reference:
             raise TextTooLong("too long", fits_chars=MAX_CHARS)
         if utterance.voice not in {None, "low", "high"}:
             raise InvalidRequest("no such voice", param="voice")
+
+    def sounds(self, utterance: Utterance, word: re.Match[str]) -> str:
+        return next((mark.value for mark in utterance.marks if mark.start == word.start()), word.group())
 
     async def step(self) -> None:
         self.steps_done += 1

@@ -15,6 +15,7 @@ from tests.backend.conformance_reference import INFO, SLOTS, Reference, Timbre
 from voicegw.backend import (
     AudioChunk,
     BackendFailed,
+    InvalidRequest,
     ModelInfo,
     Parameter,
     Prepared,
@@ -299,6 +300,8 @@ FAULTS: list[Fault] = [
     ("empty_text", checking(lambda _it: TimeoutError("no licence server")), "TimeoutError: no licence server"),
     ("manifest_has_a_licence", Unreachable, "TimeoutError: no hub"),
     ("every_voice_speaks", saying(voices=[VoiceInfo(f"{n}", "N") for n in range(20)]), "InvalidRequest: no such voice"),
+    ("marked_words", checking(lambda it: it.marks and InvalidRequest("?")), "the sounds of the IPA are refused"),
+    ("marked_words", checking(lambda it: it.marks and OSError("?")), "raised OSError: ?"),
     ("unknown_voice_is_refused_cleanly", checking(lambda it: it.voice and BackendFailed("?")), "BackendFailed: ?"),
     ("parameters_work_in_their_ranges", Hanging, "a stream gave nothing for 0.1 s"),
     ("unknown_language_is_spoken_or_refused", Hanging, "a stream gave nothing for 0.1 s"),

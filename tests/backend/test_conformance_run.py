@@ -75,6 +75,7 @@ async def test_a_plain_model_passes_and_is_told_what_does_not_apply() -> None:
         "continuation_is_bounded": "not applicable: no continuation is given",
         "words_are_spans_of_the_text": "not applicable: the model gives no word times",
         "words_come_in_time": "not applicable: the model gives no word times",
+        "marked_words": "not applicable: the model takes no sounds",
         "every_voice_speaks": "not applicable: the model has no voices of its own",
         "speed_is_obeyed": "not applicable: speed is not native, or its range too small to be heard",
         "parameters_work_in_their_ranges": "not applicable: the model has no parameters with values to try",

@@ -48,6 +48,7 @@ def test_every_command_has_help(run: Run) -> None:
         ["backends", "check"],
         ["bench", "speech"],
         ["keys", "new"],
+        ["doctor"],
     ):
         status, out, _ = run(*command, "--help")
         assert (status, "Usage: voicegw" in out) == (0, True), command

@@ -116,6 +116,27 @@ def test_a_model_whose_backend_is_not_installed(run: Run, folder: Path) -> None:
     assert "pip install voicegw-nowhere" in err
 
 
+def test_the_lexicon_holds_here_too(run: Run, folder: Path) -> None:
+    (folder / "words.yaml").write_text("{en: {nginx: engine x}, de: {nginx: {ipa: T}}}", "utf-8")
+    (folder / "voicegw.yaml").write_text("{models: [{id: tone, backend: tone}], lexicon: words.yaml}", "utf-8")
+    assert run("say", "nginx", "-o", "a.wav") == (0, "", "")
+    assert samples(folder / "a.wav") == SECOND
+    status, _, err = run("say", "nginx", "-o", "a.wav", "--language", "de")
+    assert (status, err) == (0, "voicegw: pronunciations in IPA have no effect on tone\n")
+    assert samples(folder / "a.wav") == SECOND // 2
+
+
+def test_a_bad_lexicon_is_refused_before_anything_is_started(run: Run, folder: Path) -> None:
+    (folder / "words.yaml").write_text("en: {nginx: {sya: x}}", "utf-8")
+    (folder / "voicegw.yaml").write_text("{models: [{id: tone, backend: tone}], lexicon: words.yaml}", "utf-8")
+    said = "voicegw: lexicon: The lexicon words.yaml cannot be used: the entry 'en: nginx' has unknown keys: sya.\n"
+    assert run("say", "nginx", "-o", "a.wav") == (2, "", said)
+    assert run("serve", "--port", "0") == (2, "", said)
+    (folder / "words.yaml").unlink()
+    missing = "voicegw: lexicon: there is no file 'words.yaml' (voicegw.yaml)\n"
+    assert run("say", "nginx", "-o", "a.wav") == run("serve", "--port", "0") == (2, "", missing)
+
+
 def test_a_warning_is_told(run: Run) -> None:
     status, _, err = run("say", "one", "-o", "a.wav", "--language", "xx")
     assert status == 0

@@ -168,6 +168,41 @@ async def test_waiting_for_an_event_has_an_end() -> None:
         assert isinstance(await stream.next(GUARD_S), AudioChunk)
 
 
+async def test_every_wait_has_its_own_end_though_one_timer_serves_them_all() -> None:
+    async with linked() as (link, peer):
+        stream = link.synthesize(say(), None, 1000)
+        number = (await peer.get("open"))[1]
+        for within_s in (GUARD_S, 1.0, GUARD_S):  # the second one is due sooner than the first one was
+            waiting = asyncio.create_task(stream.next(within_s))
+            await asyncio.sleep(0)
+            peer.send("event", number, "audio", 1.0, b"\x01\x00")
+            assert isinstance(await waiting, AudioChunk)
+        waiting = asyncio.create_task(stream.next(GUARD_S))
+        await asyncio.sleep(0)
+        timer = stream._alarm._timer
+        assert timer is not None
+        stream._alarm._ring()  # as the timer of an earlier wait does
+        assert stream._alarm._timer is not None
+        assert stream._alarm._timer.when() > timer.when()
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        peer.send("event", number, "audio", 1.0, b"\x02\x00")
+        assert isinstance(await waiting, AudioChunk)
+        stream._alarm._ring()  # between two waits nobody is to be told
+        assert stream._alarm._timer is None
+        with pytest.raises(TimeoutError):
+            await stream.next(0.0)
+
+
+async def test_a_stream_that_is_over_holds_no_timer() -> None:
+    async with linked() as (link, peer):
+        stream = link.synthesize(say(), None, 1000)
+        waiting = asyncio.create_task(stream.next(GUARD_S))
+        peer.send("done", (await peer.get("open"))[1], {"finish": "stop"})
+        await waiting
+        assert stream._alarm._timer is None
+
+
 async def test_a_stream_that_is_closed_is_cancelled_once() -> None:
     async with linked() as (link, peer):
         stream = link.synthesize(say(), None, 1000)

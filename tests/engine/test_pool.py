@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.engine.kit import GUARD_S, LIMITS, audio, one_model, running, say, speak, spec, until, voice
-from voicegw.backend import AudioChunk, RequestMeta, SpeechDone, Utterance, WordTiming
+from voicegw.backend import AudioChunk, Mark, RequestMeta, SpeechDone, Utterance, WordTiming
 from voicegw.engine import pool as pool_module
 from voicegw.engine.poison import Poison
 from voicegw.engine.pool import ModelPool
@@ -224,6 +225,7 @@ def test_poison_is_what_makes_the_same_work() -> None:
     same = Poison.fingerprint(say("text \ud800", request="a", tenant="a", x=1), voice())
     assert same == Poison.fingerprint(say("text \ud800", request="b", tenant="b", within_s=1.0, x=1), voice())
     others = [(say("text"), voice()), (say("text \ud800", x=2), voice()), (say("text \ud800", x=1), voice(7))]
+    others.append((replace(say("text \ud800", x=1), marks=(Mark(0, 4, "ipa", "t"),)), voice()))
     assert same not in [Poison.fingerprint(*other) for other in others]
 
 

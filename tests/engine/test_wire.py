@@ -41,9 +41,9 @@ def test_an_unfinished_frame_is_kept_and_nothing_more() -> None:
     reader = FrameReader()
     whole = framed(["ping", 1])
     assert list(reader.feed(framed(*FRAMES) + whole[:-1])) == FRAMES
-    assert len(reader._buffer) == len(whole) - 1
+    assert len(reader._rest) == len(whole) - 1
     assert list(reader.feed(whole[-1:])) == [["ping", 1]]
-    assert not reader._buffer
+    assert not reader._rest
 
 
 BROKEN = {

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from benchmarks import disconnects, footprint, hang, kill_worker
+from benchmarks import disconnects, footprint, hang, kill_worker, stalls
+from benchmarks.harness import PATIENCE_S, serving, tone_config
 
 
 async def test_clients_that_go_away_leave_nothing_behind() -> None:
@@ -26,6 +27,17 @@ async def test_a_hung_worker_is_replaced() -> None:
     figures = await hang.measure()
     assert figures.broken_s is not None
     assert (figures.next_status, figures.gone, figures.replaced) == (200, True, True)
+
+
+async def test_clients_that_stall_are_closed_and_others_served() -> None:
+    limits = {"headers_s": 1.0, "body_idle_s": 1.0}
+    with serving({**tone_config(), "limits": limits}) as server:
+        figures = await stalls.measure(server.target, 20, 5, speech=True, calm_s=0.1, within_s=PATIENCE_S)
+    assert (len(figures.closed_s), figures.stalled, figures.failed) == (25, 25, 0)
+    assert min(len(figures.health_s), len(figures.speech_s)) > 0
+    said = stalls.told("voicegw", figures)
+    assert "25 of 25 closed" in said
+    assert "health before" in said
 
 
 def test_the_footprint_is_measured() -> None:

@@ -96,6 +96,19 @@ async def one_chunk(utterance: Utterance) -> AsyncGenerator[SpeechEvent, None]:
     yield SpeechDone()
 
 
+@pytest.mark.parametrize("target", [PCM, WAV], ids=lambda target: str(target.name))
+async def test_the_loop_is_not_held_up_by_a_long_chunk(target: AudioFormat) -> None:
+    async def long(utterance: Utterance) -> AsyncGenerator[SpeechEvent, None]:
+        yield AudioChunk(sound(utterance.text * 1000))  # 50 s
+        yield SpeechDone()
+
+    speech = await service(MemoryPool(long)).start(asking(target=target))
+    async with asyncio.timeout(WAIT_S), aclosing(speech), aclosing(speech.body()) as body:
+        sizes = [len(part) async for part in body]
+    assert sum(sizes) == 50 * 48_000 + (44 if target is WAV else 0)
+    assert max(sizes) <= 48_000 + 44
+
+
 async def test_wav_says_its_size_when_everything_is_spoken_and_not_before() -> None:
     speech = await service(MemoryPool(one_chunk)).start(asking(target=WAV))
     data = await read(speech)

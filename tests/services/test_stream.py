@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tests.support.pools import MemoryPool, refuse_over, sound, speak
-from voicegw.backend import AudioChunk, RequestMeta, SpeechDone, SpeechEvent, TextTooLong, Utterance
+from voicegw.backend import AudioChunk, Mark, RequestMeta, SpeechDone, SpeechEvent, TextTooLong, Utterance
 from voicegw.errors import BackendFailed
 from voicegw.services.script import Pause
 from voicegw.services.stream import Ahead, SpokenStream
@@ -105,6 +105,19 @@ async def test_a_text_that_is_too_long_is_split_again_and_spoken_whole() -> None
     assert len(pcm) == 240 * 16
 
 
+async def test_marks_go_with_the_words_that_they_are_about() -> None:
+    pool = MemoryPool(refuse_over(8))
+    text, marks = "one two three", (Mark(4, 7, "ipa", "2"), Mark(8, 13, "ipa", "3"))
+    parts = [Segment(text, 0, 13)]
+    meta = Utterance(RequestMeta("r"), "")
+    stream = SpokenStream(
+        pool, 24_000, meta, parts, first_by=time.monotonic() + 30, within_s=30, ahead_s=4, marks=marks
+    )
+    await heard(stream)
+    told = [(u.text, [(u.text[mark.start : mark.end], mark.value) for mark in u.marks]) for u in pool.heard]
+    assert told == [(text, [("two", "2"), ("three", "3")]), ("one two", [("two", "2")]), ("three", [("three", "3")])]
+
+
 async def test_a_wrong_hint_of_what_fits_still_ends() -> None:
     async def liar(utterance: Utterance) -> AsyncGenerator[SpeechEvent, None]:
         if len(utterance.text) > 3:
@@ -147,6 +160,17 @@ async def test_pauses_are_silence_and_those_before_any_audio_wait_for_it() -> No
     rests = [np.zeros(samples, np.int16) for samples in (18_000, 2_400, 24_000)]
     expected = [rests[0], sound("one"), rests[1], sound("two"), rests[2]]
     assert np.array_equal(await heard(stream), np.concatenate(expected))
+
+
+async def test_a_long_silence_is_made_as_it_is_heard() -> None:
+    stream = spoken(MemoryPool(), *[Pause(10.0)] * 60, "one", Pause(10.0), ahead_s=4.0)
+    made = 0
+    async with asyncio.timeout(WAIT_S), aclosing(stream):
+        while (piece := await stream.ahead.take(24_000)) is not None:
+            made += len(piece.pcm)
+            assert len(piece.pcm) <= 24_000
+            assert stream.ahead.samples <= 5 * 24_000  # not ten minutes at once
+    assert made == 610 * 24_000 + 240 * len("one")
 
 
 async def test_pauses_alone_are_nothing() -> None:

@@ -17,9 +17,8 @@ from voicegw.audio.format import FORMATS, PCM, AudioFormat
 from voicegw.audio.offloop import encoding_threads
 from voicegw.audio.pipeline import AudioPipeline
 from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, WordTiming
-from voicegw.services.speaking import SpeechPart
 from voicegw.services.speech import SpeechPolicy, SpeechRequest, SpeechService
-from voicegw.services.words import TimedWord, WordTrack, words_of
+from voicegw.services.words import SpeechPart, TimedWord, WordTrack, words_of
 from voicegw.text.segment import Segment
 
 THREADS = encoding_threads(1)
@@ -234,3 +233,42 @@ def test_what_the_caller_did_not_write_is_not_told() -> None:
     track.end(100)
     assert [word.word for word in track.due(pipeline)] == ["a"]
     assert track.rest(pipeline) == ()
+
+
+def joined(*known: tuple[int, int, int, int], at: int = 1300) -> tuple[list[TimedWord], list[TimedWord]]:
+    """Tell words of a text in which "engine x" stands together: those due when ``at`` is sent, and the rest."""
+    text, pipeline = "an engine x a", AudioPipeline(24_000, PCM)
+    track = WordTrack(lambda start, end: text[start:end], lambda place: 11 if 3 <= place < 11 else place + 1)
+    track.begin(Segment(text, 0, len(text)), 0)
+    for timing in known:
+        track.add(WordTiming(*timing))
+        track.heard()
+    pipeline.push(np.zeros(at, np.int16))
+    return list(track.due(pipeline)), list(track.rest(pipeline))
+
+
+def test_words_that_stand_together_are_told_as_one() -> None:
+    due, rest = joined((0, 200, 0, 2), (200, 600, 3, 9), (700, 1000, 10, 11), (1000, 1200, 12, 13))
+    assert [(word.word, word.start, word.end) for word in due] == [
+        ("an", 0.0, 0.0083),
+        ("engine x", 0.0083, 0.0417),
+        ("a", 0.0417, 0.05),
+    ]
+    assert not rest
+
+
+def test_one_more_of_them_is_waited_for_and_nothing_else() -> None:
+    due, rest = joined((0, 200, 0, 2), (200, 600, 3, 9))
+    assert ([word.word for word in due], [word.word for word in rest]) == (["an"], ["engine"])
+    due, rest = joined((0, 200, 0, 2), (200, 600, 3, 9), (1000, 1200, 12, 13))
+    assert [word.word for word in due] == ["an", "engine", "a"]
+
+
+def test_words_that_stand_together_are_told_when_the_last_of_them_has_left() -> None:
+    due, rest = joined((0, 200, 0, 2), (200, 600, 3, 9), (700, 1000, 10, 11), at=900)
+    assert ([word.word for word in due], [word.word for word in rest]) == (["an"], ["engine x"])
+
+
+def test_those_that_are_left_at_the_end_are_joined_too() -> None:
+    _, rest = joined((200, 600, 3, 9), (700, 1000, 10, 11), at=0)
+    assert [word.word for word in rest] == ["engine x"]

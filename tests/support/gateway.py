@@ -59,10 +59,15 @@ def speech_body(**more: object) -> dict[str, object]:
 
 
 @contextmanager
-def listening(app: ASGIApp, http: str = "httptools") -> Iterator[str]:
-    """Serve any ASGI application while the block runs, and give its root URL."""
+def listening(app: ASGIApp, http: str = "httptools", *, small: bool = False) -> Iterator[str]:
+    """Serve any ASGI application while the block runs, and give its root URL.
+
+    ``small``: its sockets buffer some kilobytes and not megabytes, so that it waits for a client that does not read.
+    """
     config = uvicorn.Config(app, lifespan="auto", http=http, ws="none", log_config=None, access_log=False)
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        if small:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # those that it accepts get the same
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -77,9 +82,9 @@ def listening(app: ASGIApp, http: str = "httptools") -> Iterator[str]:
 
 
 @contextmanager
-def serving(app: FastAPI, *, ready: bool = True, http: str = "httptools") -> Iterator[Gateway]:
-    """Serve the gateway while the block runs; ``ready`` waits until it says that it is."""
-    with listening(app, http) as url:
+def serving(app: FastAPI, *, ready: bool = True, http: str = "httptools", small: bool = False) -> Iterator[Gateway]:
+    """Serve the gateway while the block runs; ``ready`` waits until it says that it is. See :func:`listening`."""
+    with listening(app, http, small=small) as url:
         gateway = Gateway(url, app)
         with gateway.client() as client:
             wait_until(lambda: not ready or client.get("/health/ready").status_code == 200, "readiness")

@@ -126,6 +126,15 @@ def test_part_of_a_respelling_stands_for_the_whole_word() -> None:
     assert mapped.edited([Edit(4, 4, "-")]).to_source(4, 5) == (2, 5)
 
 
+def test_what_stands_for_the_same_ends_together() -> None:
+    mapped = MappedText.of("ab nginx cd").edited([Edit(3, 8, "engine x"), Edit(9, 11, "see dee")])
+    assert [mapped.unit_end(at) for at in (0, 1, 2)] == [1, 2, 3]
+    assert {mapped.unit_end(at) for at in range(3, 11)} == {11}
+    assert mapped.unit_end(11) == 12
+    assert {mapped.unit_end(at) for at in range(12, 19)} == {19}
+    assert [mapped.unit_end(at) for at in (-1, 19, 50)] == [0, 20, 51]
+
+
 @pytest.mark.parametrize(("start", "end"), [(-1, 0), (1, 0), (0, 5), (5, 5)])
 def test_a_span_outside_of_the_text_is_refused(start: int, end: int) -> None:
     with pytest.raises(ValueError, match="no span of a text of 4 characters"):

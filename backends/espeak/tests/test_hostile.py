@@ -67,6 +67,19 @@ async def test_the_librarys_own_emphasis_mark_does_not_crash_it(espeak: EspeakBa
         await speak(espeak, text, voice=voice, words=True)
 
 
+@pytest.mark.parametrize("voice", ["en-us", "es", "de"])
+@pytest.mark.parametrize("unit", ["a.", "é.", "a.b.", "日."])
+async def test_an_endless_abbreviation_does_not_crash_it(espeak: EspeakBackend, unit: str, voice: str) -> None:
+    await speak(espeak, unit * 800, voice=voice, words=True, speed=2.5)
+
+
+def test_an_abbreviation_that_is_one_stays_one() -> None:
+    assert speakable("the u.s.a. and the n.a.s.a. of a.b.c.d.e.f.g.h.i.j.") == (
+        "the u.s.a. and the n.a.s.a. of a.b.c.d.e.f.g.h.i.j."
+    )
+    assert speakable("a." * 50) == 2 * ("a." * 19 + "a ") + "a." * 10
+
+
 async def test_a_long_text_without_a_space_is_spoken(espeak: EspeakBackend) -> None:
     take = await speak(espeak, "a1b2" * 500, words=True, speed=2.5)
     assert len(take.pcm) > 22050 * 60

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from voicegw.api.allowance import Allowance
 from voicegw.api.probes import METRICS, is_health
@@ -84,10 +84,11 @@ class Keys:
             allowance.enter()
         finally:
             state["headers"] = [*allowance.headers()]
+        place = _Place(allowance, send)
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, place.send)
         finally:
-            allowance.leave()
+            place.leave()
 
     def _identified(self, scope: Scope) -> tuple[Key, Allowance]:
         key = given(scope)
@@ -102,6 +103,28 @@ class Keys:
         digest = hashlib.sha256(key).hexdigest()
         matching = [(each, allowance) for sha256, each, allowance in self._known if hmac.compare_digest(sha256, digest)]
         return matching[0] if matching and key else None
+
+
+class _Place:
+    """What one answer takes of an allowance, given back with its last byte.
+
+    Not after it: whoever asks again as soon as the answer is whole would find it still counted.
+    """
+
+    def __init__(self, allowance: Allowance, send: Send) -> None:
+        self._allowance: Allowance | None = allowance
+        self._send = send
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            self.leave()
+        await self._send(message)
+
+    def leave(self) -> None:
+        """Give it back; safe to call again."""
+        if self._allowance is not None:
+            self._allowance.leave()
+            self._allowance = None
 
 
 def given(scope: Scope) -> bytes:

@@ -23,6 +23,7 @@ EXPOSED = (
     "x-voicegw-voice",
     "x-voicegw-warning",
     "x-voicegw-ignored",
+    "x-voicegw-cache",
     "x-voicegw-first-audio-at",
     "x-ratelimit-limit-requests",
     "x-ratelimit-remaining-requests",

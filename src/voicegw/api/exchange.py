@@ -25,7 +25,7 @@ failed after the answer had begun. A client ended what is ``cancelled``, the ser
 NOT_WAITED_FOR: Final = 499
 _ERROR, _INTERNAL, _UNAVAILABLE, _TIMEOUT = 400, 500, 503, 504
 
-_REASONS: Final = {401: "auth", 413: "too_large", 429: "queue_full", 503: "no_worker", 504: "deadline"}
+_REASONS: Final = {401: "auth", 408: "stalled", 413: "too_large", 429: "queue_full", 503: "no_worker", 504: "deadline"}
 _FINER_REASONS: Final = {
     (429, "rate_limit_exceeded"): "rate_limit",
     (429, "concurrency_limit_exceeded"): "concurrency",

@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Literal
 
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from voicegw.api.described import Shape, answers, headers_of
 from voicegw.api.limits import Traffic
 from voicegw.engine.pool import ModelPool
 from voicegw.engine.router import Router
 from voicegw.engine.spec import ModelState
+
+
+class Live(Shape):
+    """The process lives."""
+
+    status: Literal["live"]
+
+
+class ModelHealth(Shape):
+    """How one model is; ``detail`` is the progress of loading, or why it failed."""
+
+    state: str
+    detail: str
+    required: bool
+
+
+class Readiness(Shape):
+    """Whether the server should be sent work, and how every model is."""
+
+    status: Literal["ready", "not ready", "draining"]
+    live_requests: int
+    models: dict[str, ModelHealth]
 
 
 def health_routes(router: Router, traffic: Traffic) -> APIRouter:
@@ -19,27 +42,28 @@ def health_routes(router: Router, traffic: Traffic) -> APIRouter:
 
     Ready means: not draining, and every required model serves; where none is required, at least one does.
     """
-    routes = APIRouter()
+    routes = APIRouter(tags=["health"])
+    unready = {"model": Readiness, "description": "It should not be sent work.", "headers": headers_of(200)}
 
-    @routes.get("/health")
-    async def health() -> Response:
+    @routes.get("/health", response_class=PlainTextResponse, responses=answers())
+    async def health() -> str:
         """Answer ``OK``: the text by which some clients recognise a speech server."""
-        return PlainTextResponse("OK")
+        return "OK"
 
-    @routes.get("/health/live")
+    @routes.get("/health/live", response_model=Live, responses=answers())
     async def live() -> Response:
         """Answer 200 while the event loop runs."""
         return JSONResponse({"status": "live"})
 
-    @routes.get("/health/ready")
-    async def ready() -> Response:
+    @routes.get("/health/ready", response_model=Readiness, responses={**answers(), 503: unready})
+    async def ready(response: Response) -> Readiness:
         """Answer 200 when the server should be sent work, else 503; the body says how every model is."""
         fit = not traffic.draining and serves(router)
-        status = "ready" if fit else "draining" if traffic.draining else "not ready"
-        models = {model: _told(pool) for model, pool in router.pools.items()}
-        return JSONResponse(
-            {"status": status, "live_requests": traffic.live, "models": models},
-            HTTPStatus.OK if fit else HTTPStatus.SERVICE_UNAVAILABLE,
+        response.status_code = HTTPStatus.OK if fit else HTTPStatus.SERVICE_UNAVAILABLE
+        return Readiness(
+            status="ready" if fit else "draining" if traffic.draining else "not ready",
+            live_requests=traffic.live,
+            models={model: _told(pool) for model, pool in router.pools.items()},
         )
 
     return routes
@@ -60,5 +84,5 @@ def _answers(pool: ModelPool) -> bool:
     return pool.state in (ModelState.READY, ModelState.UNLOADED)
 
 
-def _told(pool: ModelPool) -> dict[str, Any]:
-    return {"state": pool.state.value, "detail": pool.detail, "required": pool.spec.required}
+def _told(pool: ModelPool) -> ModelHealth:
+    return ModelHealth(state=pool.state.value, detail=pool.detail, required=pool.spec.required)

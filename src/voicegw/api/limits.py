@@ -1,4 +1,4 @@
-"""What the server takes on: how large a body may be, and whether there is new work at all."""
+"""What the server takes on: how large a body may be and how slow, and whether there is new work at all."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from voicegw.api.arrival import Arrival, Pace
 from voicegw.api.errors import error_response
 from voicegw.api.probes import is_probe
-from voicegw.errors import TooLarge, Unavailable, VoicegwError
+from voicegw.errors import RequestTimeout, TooLarge, Unavailable, VoicegwError
 
 _LINGER_S = 0.5
 _LINGER_BYTES = 4 * 1024 * 1024
@@ -26,6 +27,7 @@ class Traffic:
         self._draining = False
         self._idle = asyncio.Event()
         self._idle.set()
+        self._waits: set[asyncio.Timeout] = set()
 
     @property
     def live(self) -> int:
@@ -38,8 +40,14 @@ class Traffic:
         return self._draining
 
     def drain(self) -> None:
-        """Refuse new work from now on; what is under way goes on. There is no way back."""
+        """Refuse new work from now on, requests that are not there as a whole too; what is under way goes on.
+
+        There is no way back.
+        """
         self._draining = True
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(0)
 
     async def wait_idle(self) -> None:
         """Wait until nothing is under way."""
@@ -52,7 +60,7 @@ class Traffic:
             Unavailable: The server drains.
         """
         if self._draining:
-            raise Unavailable("The server is shutting down.", code="shutting_down", retry_after_s=5.0)
+            raise shutting_down()
         self._live += 1
         self._idle.clear()
 
@@ -61,6 +69,21 @@ class Traffic:
         self._live -= 1
         if not self._live:
             self._idle.set()
+
+    def wait(self, within_s: float) -> asyncio.Timeout:
+        """Give the time for waiting for a client: so long, and no longer than the server takes on work."""
+        wait = asyncio.timeout(0 if self._draining else within_s)
+        self._waits.add(wait)
+        return wait
+
+    def waited(self, wait: asyncio.Timeout) -> None:
+        """Forget a wait that is over."""
+        self._waits.discard(wait)
+
+
+def shutting_down() -> Unavailable:
+    """Give what is answered while the server drains."""
+    return Unavailable("The server is shutting down.", code="shutting_down", retry_after_s=5.0)
 
 
 class Gate:
@@ -121,15 +144,24 @@ class BodyRefused(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware: 413 for a body over the limit, as soon as its length is announced or that much has been read.
+    """ASGI middleware: what it takes to be a request's body is neither too large nor too slow.
 
-    The connection is closed after such an answer, and after any :class:`BodyRefused`, for what is left of the body is
-    not read.
+    413 for one over the limit, as soon as its length is announced or that much has been read; 408 for one that stalls
+    while it is waited for; 503 for one that is not there when the server begins to drain. The connection is closed
+    after such an answer, and after any :class:`BodyRefused`, for what is left of the body is not read.
+
+    Args:
+        app: The application.
+        sizes: Bytes that a body may have.
+        pace: At which it must come.
+        traffic: Says when the server drains.
     """
 
-    def __init__(self, app: ASGIApp, sizes: BodySizes) -> None:
+    def __init__(self, app: ASGIApp, sizes: BodySizes, pace: Pace, traffic: Traffic) -> None:
         self._app = app
         self._sizes = sizes
+        self._pace = pace
+        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -137,11 +169,11 @@ class BodyLimit:
             await self._app(scope, receive, send)
             return
         most, told = self._sizes.most(scope)
-        announced = int(header(scope, b"content-length") or 0)
+        announced = _number(header(scope, b"content-length"))
         if announced > most:
             await _refuse(_too_large(told, announced), receive, send, linger=not header(scope, b"expect"))
             return
-        body = _Counted(receive, most, told)
+        body = _Body(receive, most, told, Arrival(self._pace), self._traffic)
         try:
             await self._app(scope, body.receive, send)
         except BodyRefused as refused:
@@ -155,22 +187,47 @@ def header(scope: Scope, wanted: bytes) -> bytes:
     return next((value for name, value in scope["headers"] if name == wanted), b"")
 
 
-class _Counted:
-    """The receiving side of one request, counting the bytes of its body."""
+class _Body:
+    """The receiving side of one request, keeping the limits until its body is there."""
 
-    def __init__(self, receive: Receive, most: int, told: int) -> None:
+    def __init__(self, receive: Receive, most: int, told: int, arrival: Arrival, traffic: Traffic) -> None:
         self._receive = receive
         self._most = most
         self._told = told
+        self._arrival = arrival
+        self._traffic = traffic
         self._read = 0
+        self._complete = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self._read += len(message.get("body", b""))
-            if self._read > self._most:
-                raise BodyRefused(_too_large(self._told, self._read))
+        if self._complete:
+            return await self._receive()
+        message = await self._next()
+        self._read += len(message.get("body", b""))
+        self._complete = not message.get("more_body")
+        if self._read > self._most:
+            raise BodyRefused(_too_large(self._told, self._read))
         return message
+
+    async def _next(self) -> Message:
+        now = asyncio.get_running_loop().time
+        asked = now()
+        wait = self._traffic.wait(self._arrival.left_s)
+        try:
+            async with wait:
+                message = await self._receive()
+        except TimeoutError:
+            late = RequestTimeout(f"The body stalled after {self._read} bytes.")
+            raise BodyRefused(shutting_down() if self._traffic.draining else late) from None
+        finally:
+            self._traffic.waited(wait)
+        self._arrival.came(len(message.get("body", b"")), now() - asked)
+        return message
+
+
+def _number(digits: bytes) -> int:
+    """Give a number that may have any number of zeros before it: Python reads no more than 4,300 digits."""
+    return int(digits.lstrip(b"0") or b"0")
 
 
 def _too_large(most: int, size: int) -> TooLarge:

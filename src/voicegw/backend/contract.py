@@ -119,7 +119,7 @@ class Utterance:
         words: Whether :class:`WordTiming` is wanted.
         lead_s: Seconds of audio that the listener still has ahead of this utterance.
         continuation: From :class:`SpeechDone` of the segment before: any worker can go on from it.
-        marks: In order of ``start``.
+        marks: Pronunciations, in order of ``start``, none over another; only where :attr:`ModelInfo.ipa` says so.
     """
 
     meta: RequestMeta

@@ -61,6 +61,7 @@ class ModelInfo:
         clones: Whether it speaks with a prepared voice.
         speed: Native range of the parameter ``speed``; None = the gateway stretches.
         words: Whether it gives word times of its own.
+        ipa: Whether it says the words that are marked so as their marks give them, in the IPA.
         streaming: Speech: audio comes before all of it is made. Transcription: hypotheses come while audio goes in.
         determinism: ``exact``; ``same_bucket`` (equal at equal batch size only); ``none``.
         licence: SPDX name of the weights' licence, shown to the user.
@@ -81,4 +82,5 @@ class ModelInfo:
     limits: Limits = field(default_factory=Limits)
     licence: str = "unknown"
     revision: str = ""
+    ipa: bool = False
     options: tuple[ListeningOption, ...] = ()

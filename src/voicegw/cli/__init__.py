@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from voicegw.cli import backends, bench, keys, lists, say, serve, transcribe
+from voicegw.cli import backends, bench, doctor, keys, lists, say, serve, transcribe
 from voicegw.cli.common import Refused
 from voicegw.errors import VoicegwError
 
@@ -27,6 +27,7 @@ app.command()(lists.models)
 app.command()(lists.voices)
 app.command()(lists.config)
 app.command()(lists.version)
+app.command()(doctor.doctor)
 app.add_typer(backends.backends_app, name="backends")
 app.add_typer(keys.keys_app, name="keys")
 app.add_typer(bench.bench_app, name="bench")

@@ -6,15 +6,19 @@ from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 if TYPE_CHECKING:
+    from voicegw.backend import ModelInfo
     from voicegw.engine.router import Router
     from voicegw.engine.spec import ModelSpec
+    from voicegw.services.lexicon import LexiconFile
     from voicegw.settings import Settings
     from voicegw.settings_load import Loaded
+
+_DESCRIBE_S: Final = 30.0
 
 ConfigOption = Annotated[
     Path | None,
@@ -45,6 +49,16 @@ def settings_from(config: Path | None, overrides: Mapping[str, Any] | None = Non
         raise Refused(*error.problems, status=2) from None
 
 
+def lexicon_from(settings: Settings) -> LexiconFile | None:
+    """Read the lexicon, if there is one; what is wrong with it is refused with exit status 2."""
+    from voicegw.settings_load import SettingsError, lexicon_of
+
+    try:
+        return lexicon_of(settings)
+    except SettingsError as error:
+        raise Refused(*error.problems, status=2) from None
+
+
 @asynccontextmanager
 async def embedded(settings: Settings, specs: Sequence[ModelSpec]) -> AsyncGenerator[Router, None]:
     """Run models in this program's own workers while the block runs; those that are not installed are left out."""
@@ -67,6 +81,23 @@ async def embedded(settings: Settings, specs: Sequence[ModelSpec]) -> AsyncGener
 def alone(spec: ModelSpec, *, load: bool) -> ModelSpec:
     """Give a model's entry for one worker, which loads at once or only describes."""
     return replace(spec, workers=1, devices=spec.devices[:1], preload=load)
+
+
+async def described(settings: Settings, ids: Sequence[str]) -> dict[str, ModelInfo | str]:
+    """Have workers describe models, without loading them; what cannot be described gives the reason."""
+    from voicegw.errors import NotFound, VoicegwError
+
+    specs = [alone(model.spec(), load=False) for model in settings.models if model.id in ids]
+    if not specs:
+        raise NotFound(f"there is no model {ids[0]!r}; there are: {', '.join(each.id for each in settings.models)}")
+    found: dict[str, ModelInfo | str] = {}
+    async with embedded(settings, specs) as router:
+        for spec in specs:
+            try:
+                found[spec.id] = await router.resolve(spec.id).describe(_DESCRIBE_S)
+            except VoicegwError as error:
+                found[spec.id] = error.message
+    return found
 
 
 def endpoint(url: str, path: str) -> str:

@@ -14,9 +14,8 @@ from voicegw.cli.common import (
     KeyOption,
     Refused,
     UrlOption,
-    alone,
     credentials,
-    embedded,
+    described,
     endpoint,
     settings_from,
     table,
@@ -25,9 +24,7 @@ from voicegw.cli.common import (
 
 if TYPE_CHECKING:
     from voicegw.backend import ModelInfo
-    from voicegw.settings import Settings
 
-_DESCRIBE_S: Final = 30.0
 _VOICE_HEAD: Final = ("model", "voice", "name", "languages", "gender")
 _SECRET: Final = re.compile(r"(^|_)(key|token|secret|password)s?$", re.IGNORECASE)
 
@@ -38,7 +35,7 @@ def models(url: UrlOption = None, api_key: KeyOption = None, config: ConfigOptio
         _served_models(_asked(endpoint(url, "models"), api_key)["data"])
         return
     settings = settings_from(config).settings
-    infos = asyncio.run(_described(settings, [model.id for model in settings.models]))
+    infos = asyncio.run(described(settings, [model.id for model in settings.models]))
     backend_of = {model.id: model.backend for model in settings.models}
     rows = [(id_, backend_of[id_], *_told(info)) for id_, info in infos.items()]
     table(("model", "backend", "kind", "languages", "voices", "clones", "licence"), rows)
@@ -62,7 +59,7 @@ def voices(
     wanted = [settings.all_aliases().get(model, model)] if model else [entry.id for entry in settings.models]
     rows = [
         (id_, voice.id, voice.name, " ".join(voice.languages), voice.gender or "")
-        for id_, info in asyncio.run(_described(settings, wanted)).items()
+        for id_, info in asyncio.run(described(settings, wanted)).items()
         if not isinstance(info, str)
         for voice in info.voices
         if not language or any(_speaks(tag, language) for tag in voice.languages or info.languages)
@@ -138,23 +135,6 @@ def _asked(url: str, api_key: str | None, query: Mapping[str, str] | None = None
     if answer.is_error:
         raise Refused(told_by(answer.status_code, answer.content))
     return answer.json()
-
-
-async def _described(settings: Settings, ids: Sequence[str]) -> dict[str, ModelInfo | str]:
-    """Have workers describe models, without loading them; what cannot be described gives the reason."""
-    from voicegw.errors import NotFound, VoicegwError
-
-    specs = [alone(model.spec(), load=False) for model in settings.models if model.id in ids]
-    if not specs:
-        raise NotFound(f"there is no model {ids[0]!r}; there are: {', '.join(each.id for each in settings.models)}")
-    found: dict[str, ModelInfo | str] = {}
-    async with embedded(settings, specs) as router:
-        for spec in specs:
-            try:
-                found[spec.id] = await router.resolve(spec.id).describe(_DESCRIBE_S)
-            except VoicegwError as error:
-                found[spec.id] = error.message
-    return found
 
 
 def _told(info: ModelInfo | str) -> tuple[str, ...]:

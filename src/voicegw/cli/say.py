@@ -21,6 +21,7 @@ from voicegw.cli.common import (
     credentials,
     embedded,
     endpoint,
+    lexicon_from,
     settings_from,
     told_by,
 )
@@ -109,7 +110,11 @@ async def _embedded(order: _Order, config: Path | None) -> AsyncGenerator[bytes,
         first_audio_s=settings.limits.load_s,  # loading counts here, for nothing was loaded before
     )
     request = SpeechRequest(target, order.text, order.voice, order.format, order.speed, order.language)
-    async with embedded(settings, specs) as router, _speech(SpeechService(router, policy), request) as parts:
+    lexicon = lexicon_from(settings)
+    async with (
+        embedded(settings, specs) as router,
+        _speech(SpeechService(router, policy, lexicon=lexicon), request) as parts,
+    ):
         async for part in parts:
             yield part
 

@@ -24,6 +24,7 @@ def serve(
     settings = settings_from(config, overrides).settings
     from voicegw import server
     from voicegw.api.tracing import CannotTrace
+    from voicegw.settings_load import SettingsError
 
     def announce(url: str) -> None:
         with suppress(OSError):  # nobody reads it; that is no reason not to serve
@@ -33,6 +34,8 @@ def serve(
         status = server.run(settings, announce)
     except (server.CannotListen, CannotTrace) as error:
         raise Refused(str(error)) from None
+    except SettingsError as error:
+        raise Refused(*error.problems, status=2) from None
     raise typer.Exit(status)
 
 

@@ -129,7 +129,7 @@ async def _embedded(order: _Order, settings: Settings, bar: Bar) -> Answers:
 
 def _for_uploads_of(size: int, limits: Limits) -> Limits:
     """Let an upload of so many bytes be decoded: a file of one's own may be large."""
-    from voicegw.settings import DECODER_BYTES
+    from voicegw.settings_values import DECODER_BYTES
 
     taken = max(limits.upload_bytes, size)
     memory = max(limits.decode_memory_bytes, 2 * taken + DECODER_BYTES)

@@ -27,7 +27,8 @@ class Poison:
     def fingerprint(utterance: Utterance, voice: Voice | None) -> bytes:
         """Hash what makes two utterances the same work."""
         parameters = sorted((str(k), repr(v)) for k, v in utterance.parameters.items())
-        same = (utterance.text, utterance.language, utterance.voice, voice and voice.key, utterance.seed, parameters)
+        spoken = (utterance.text, utterance.marks, utterance.language, utterance.seed, parameters)
+        same = (*spoken, utterance.voice, voice and voice.key)
         return hashlib.sha256(repr(same).encode("utf-8", "surrogatepass")).digest()
 
     def crashed(self, fingerprint: bytes, crash: str) -> None:

@@ -20,7 +20,7 @@ SOCKET_PATH = 100
 _NAME_ROOM = 20
 
 
-def _run_dir() -> Path:
+def make_run_dir() -> Path:
     """Make a folder of our own for the sockets: in the usual place, or in /tmp where that one's path is too long."""
     usual = tempfile.mkdtemp(prefix="voicegw-")
     if len(os.fsencode(usual)) + _NAME_ROOM <= SOCKET_PATH:
@@ -47,7 +47,7 @@ class Engine:
 
     async def start(self) -> None:
         """Start every worker; loading goes on in the background."""
-        self._run_dir = _run_dir()
+        self._run_dir = make_run_dir()
         places = itertools.count()
         for pool in self.pools.values():
             for device in pool.spec.devices or (None,):

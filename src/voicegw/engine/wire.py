@@ -63,7 +63,7 @@ class FrameReader:
     """Cuts received bytes into frames; holds at most one unfinished frame."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Take bytes and give the frames that they complete.
@@ -71,23 +71,22 @@ class FrameReader:
         Raises:
             WireError: A frame is too long or makes no sense; the connection is beyond repair.
         """
-        buffer = self._buffer
-        buffer += data
-        at = 0
+        if self._rest:
+            data = self._rest + data
+        view, at = memoryview(data), 0
         try:
-            while len(buffer) - at >= _LENGTH.size:
-                (length,) = _LENGTH.unpack_from(buffer, at)
+            while len(data) - at >= _LENGTH.size:
+                (length,) = _LENGTH.unpack_from(data, at)
                 if length > MAX_FRAME:
                     raise WireError(f"a frame of {length} bytes is over the limit of {MAX_FRAME}")
                 end = at + _LENGTH.size + length
-                if len(buffer) < end:
+                if len(data) < end:
                     break
-                with memoryview(buffer) as view, view[at + _LENGTH.size : end] as body:
-                    frame = _decode(body)
+                frame = _decode(view[at + _LENGTH.size : end])
                 at = end
                 yield frame
         finally:
-            del buffer[:at]
+            self._rest = data[at:]
 
 
 class Connection(asyncio.Protocol):

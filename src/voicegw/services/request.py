@@ -30,6 +30,8 @@ class SpeechRequest:
         words: Whether it is to be told when each word is heard.
         strict: Whether an extra that has no effect is refused rather than named.
         tenant: Whose work it is, for fairness between them; never a key.
+        events: Whether it is told as events; what is asked for in another form is not the same.
+        tries: How often the client has sent this before; None where it does not say.
         watch: Is told how it fares.
     """
 
@@ -46,6 +48,8 @@ class SpeechRequest:
     words: bool = False
     strict: bool = False
     tenant: str = ""
+    events: bool = False
+    tries: int | None = None
     watch: SpeechWatch = field(default=UNWATCHED, compare=False)
 
 

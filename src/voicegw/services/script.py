@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import TypeAlias
 
+from voicegw.backend import Mark
 from voicegw.text.segment import Segment, segment
 from voicegw.text.stages import Prepared
 
@@ -37,12 +40,39 @@ def lines(prepared: Prepared, *, max_chars: int, first_chars: int | None = None)
             yield pause
 
 
+def pronunciations(prepared: Prepared) -> tuple[Mark, ...]:
+    """Give the marks that tell how words are said, in order of their places in the whole text."""
+    return tuple(mark for mark in prepared.marks if mark.kind == "ipa")
+
+
+def marks_of(part: Segment, marks: Sequence[Mark]) -> tuple[Mark, ...]:
+    """Give those of the marks that lie in a segment, in positions of its own text.
+
+    One that reaches beyond it is left out: half a word has no pronunciation. ``marks`` do not overlap.
+    """
+    first = bisect_left(marks, part.start, key=lambda mark: mark.start)
+    following = (marks[index] for index in range(first, len(marks)))
+    inside = takewhile(lambda mark: mark.end <= part.start + len(part.text), following)
+    return tuple(replace(mark, start=mark.start - part.start, end=mark.end - part.start) for mark in inside)
+
+
 def written(prepared: Prepared, source: str, start: int, end: int) -> str:
     """Give what the caller wrote in ``source`` for characters of the prepared text; what lies outside is left out."""
     length = len(prepared.text.text)
     first = min(max(start, 0), length)
     at, stop = prepared.text.to_source(first, min(max(end, first), length))
     return source[at:stop]
+
+
+def together(prepared: Prepared, at: int) -> int:
+    """Give where the words end that stand together for something the caller wrote, by the place of one character.
+
+    Marks behind the last of them are left out, for nobody hears them.
+    """
+    end = prepared.text.unit_end(at)
+    while end > at + 1 and not prepared.text.text[end - 1].isalnum():
+        end -= 1
+    return end
 
 
 def _stretches(prepared: Prepared) -> Iterator[tuple[int, int, Pause | None]]:

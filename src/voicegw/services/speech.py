@@ -5,21 +5,26 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from functools import partial
 from typing import Any, Protocol
 
 from voicegw.audio.offloop import encoding_threads
-from voicegw.backend import ModelInfo, RequestMeta, Utterance
+from voicegw.backend import Mark, ModelInfo, RequestMeta, Utterance
 from voicegw.errors import DeadlineExceeded, InvalidRequest
 from voicegw.services.casting import Cast, cast
+from voicegw.services.lexicon import Edition, LexiconFile
 from voicegw.services.parameters import chosen, refuse_ignored
+from voicegw.services.replay import Replay
 from voicegw.services.request import SpeechPolicy, SpeechRequest
-from voicegw.services.script import lines, written
-from voicegw.services.speaking import Speech
+from voicegw.services.results import Result, Results, result_key
+from voicegw.services.script import lines, pronunciations, together, written
+from voicegw.services.speaking import LiveSpeech, Speech
 from voicegw.services.stream import SpeechPool, SpokenStream
 from voicegw.services.words import WordTrack
+from voicegw.text.lexicon import Lexicon
 from voicegw.text.stages import Prepared, prepare
 
 __all__ = ["NamedPool", "Speech", "SpeechPolicy", "SpeechRequest", "SpeechRouter", "SpeechService"]
@@ -59,15 +64,27 @@ class SpeechService:
         router: The models.
         policy: What holds for all requests.
         threads: Where all requests are encoded; its own where None are given.
+        lexicon: How words are said that models say wrongly.
+        results: Where answers are kept for those who did not get them; nowhere where None is given.
     """
 
-    def __init__(self, router: SpeechRouter, policy: SpeechPolicy, threads: Executor | None = None) -> None:
+    def __init__(
+        self,
+        router: SpeechRouter,
+        policy: SpeechPolicy,
+        threads: Executor | None = None,
+        *,
+        lexicon: LexiconFile | None = None,
+        results: Results | None = None,
+    ) -> None:
         self._router = router
         self._policy = policy
         self._threads = threads or encoding_threads()
+        self._lexicon = lexicon
+        self._results = results
 
     async def start(self, request: SpeechRequest) -> Speech:
-        """Start to speak, and wait for the first audio.
+        """Start to speak, and wait for the first audio; what was made before and did not arrive is given again.
 
         Whatever goes wrong until then is raised, and nothing is left running; cancelling the caller cancels the work.
 
@@ -96,7 +113,15 @@ class SpeechService:
         parameters, ignored = chosen(info, request.extras)
         if request.strict:
             refuse_ignored(pool.model_id, ignored)
-        prepared = await self._prepared(request, casting)
+        lexicon, edition = await self._edition()
+        model = {"model": pool.model_id, "revision": info.revision}
+        result = self._result(request, casting, parameters=parameters, lexicon=edition, **model)
+        if result is not None and result.whole:
+            return Replay(result, request, model=pool.model_id, voice=casting.voice, ignored=ignored)
+        prepared = await self._prepared(request, casting, lexicon)
+        marks = pronunciations(prepared)
+        if not info.ipa:
+            casting, marks = _unpronounced(casting, pool.model_id, marks), ()
         stream = SpokenStream(
             pool,
             info.sample_rate * casting.stretch,
@@ -109,15 +134,16 @@ class SpeechService:
             first_by=first_by,
             within_s=self._policy.first_audio_s,
             ahead_s=self._policy.ahead_s,
-            words=WordTrack(partial(written, prepared, request.text)) if request.words else None,
+            words=_track(prepared, request.text) if request.words else None,
             watch=request.watch,
+            marks=marks,
         )
         try:
             await stream.ahead.wait()
         except BaseException:
             await stream.aclose()
             raise
-        return Speech(
+        return LiveSpeech(
             stream,
             pool.model_id,
             casting,
@@ -126,12 +152,30 @@ class SpeechService:
             rate=info.sample_rate,
             ignored=ignored,
             threads=self._threads,
+            result=result,
         )
 
-    async def _prepared(self, request: SpeechRequest, casting: Cast) -> Prepared:
-        """Run the text's stages, those of a long text off the event loop."""
-        stages = partial(prepare, request.text, clean=request.clean, language=casting.language, voice=casting.voice)
-        if len(request.text) <= _AT_ONCE_CHARS:
+    async def _edition(self) -> Edition:
+        return await self._lexicon.current(self._threads) if self._lexicon else Edition()
+
+    def _result(self, request: SpeechRequest, casting: Cast, **more: Any) -> Result | None:
+        """Give the answer that is kept, or where this one is to be kept; nothing where none is."""
+        if self._results is None:
+            return None
+        return self._results.take(request.tenant, result_key(request, casting, **more), request.tries)
+
+    async def _prepared(self, request: SpeechRequest, casting: Cast, lexicon: Lexicon | None) -> Prepared:
+        """Run the text's stages, those that take long off the event loop."""
+        stages = partial(
+            prepare,
+            request.text,
+            clean=request.clean,
+            lexicon=lexicon,
+            language=casting.language,
+            voice=casting.voice,
+        )
+        ready = lexicon is None or lexicon.ready(language=casting.language, voice=casting.voice)
+        if ready and len(request.text) <= _AT_ONCE_CHARS:
             return stages()
         return await asyncio.get_running_loop().run_in_executor(self._threads, stages)
 
@@ -167,3 +211,14 @@ def _utterance(request: SpeechRequest, casting: Cast, parameters: Mapping[str, A
     speed = {} if casting.speed is None else {"speed": casting.speed}
     values = {**parameters, **speed}
     return Utterance(meta, "", language=casting.language, voice=casting.voice, parameters=values, words=words)
+
+
+def _track(prepared: Prepared, source: str) -> WordTrack:
+    return WordTrack(partial(written, prepared, source), partial(together, prepared))
+
+
+def _unpronounced(casting: Cast, model_id: str, marks: Sequence[Mark]) -> Cast:
+    """Say that the model speaks as written what the lexicon gives in IPA."""
+    if not marks:
+        return casting
+    return replace(casting, warnings=(*casting.warnings, f"pronunciations in IPA have no effect on {model_id}"))

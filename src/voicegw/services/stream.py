@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,10 +13,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from voicegw.backend import AudioChunk, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
+from voicegw.backend import AudioChunk, Mark, ModelInfo, SpeechDone, SpeechEvent, Utterance, Voice, WordTiming
 from voicegw.engine.link import StreamWatch
 from voicegw.errors import TextTooLong
-from voicegw.services.script import Line, Pause
+from voicegw.services.script import Line, Pause, marks_of
 from voicegw.services.watching import UNWATCHED, SpeechWatch
 from voicegw.services.words import WordTrack
 from voicegw.text.segment import Segment, split_to_fit
@@ -63,7 +63,8 @@ class Ahead:
         self._most = most
         self._pieces: deque[Piece] = deque()
         self._room = asyncio.Event()
-        self._news = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._news: asyncio.Future[None] | None = None  # made for every wait: half of what an Event costs
         self._error: BaseException | None = None
         self.samples = 0
         self.ended = False
@@ -72,7 +73,7 @@ class Ahead:
         """Add samples, then wait while there are too many."""
         self._pieces.append(Piece(pcm, seam))
         self.samples += len(pcm)
-        self._news.set()
+        self._tell()
         while self.samples >= self._most:
             self._room.clear()
             await self._room.wait()
@@ -81,13 +82,12 @@ class Ahead:
         """Say that nothing more comes, and why."""
         self.ended = True
         self._error = error
-        self._news.set()
+        self._tell()
 
     async def wait(self) -> None:
         """Wait until there are samples, or there is the end; raises what the writer ended with, samples or not."""
         while not self.samples and not self.ended:
-            self._news.clear()
-            await self._news.wait()
+            await self._change()
         if self._error is not None:
             raise self._error
 
@@ -98,8 +98,7 @@ class Ahead:
         longer. What the writer ended with is raised after the last samples.
         """
         while not self._pieces and not self.ended:
-            self._news.clear()
-            await self._news.wait()
+            await self._change()
         if not self._pieces:
             if self._error is not None:
                 raise self._error
@@ -109,6 +108,14 @@ class Ahead:
         self.samples -= len(pcm)
         self._room.set()
         return Piece(pcm, taken[0].seam)
+
+    async def _change(self) -> None:
+        self._news = self._loop.create_future()
+        await self._news
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
     def _together(self, most: int) -> list[Piece]:
         taken = [self._pieces.popleft()]
@@ -150,6 +157,7 @@ class SpokenStream:
         within_s: Seconds that an utterance may wait for its start once there has been audio.
         ahead_s: Seconds of audio that may wait for the reader.
         words: Where the times of words are noted, if they are wanted.
+        marks: How words of the whole text are said, in order and none over another; each utterance gets its own.
         watch: Is told how it fares.
 
     Attributes:
@@ -173,9 +181,11 @@ class SpokenStream:
         ahead_s: float,
         words: WordTrack | None = None,
         watch: SpeechWatch = UNWATCHED,
+        marks: Sequence[Mark] = (),
     ) -> None:
         self.words = words
         self.watch = watch
+        self._marks = marks
         self._pool = pool
         self.heard_rate = heard_rate
         self._next = utterance
@@ -200,6 +210,11 @@ class SpokenStream:
         """Whether everything is spoken, and only has to be read."""
         return self.ahead.ended
 
+    @property
+    def whole(self) -> bool:
+        """Whether everything is spoken, and nothing went wrong."""
+        return self._task.done() and not self._task.cancelled() and self._task.exception() is None
+
     async def aclose(self) -> None:
         """Stop the work, wherever it is, and wait until it has; safe to call again."""
         self._task.cancel()
@@ -219,10 +234,14 @@ class SpokenStream:
         self.ahead.end()
 
     async def _rest(self) -> None:
-        """Make the silence that is owed."""
-        silence, self._owed = np.zeros(self._owed, np.int16), 0
-        self.made += len(silence)
-        await self.ahead.put(silence, seam=True)
+        """Make the silence that is owed, a second at a time: it may be minutes, and nobody has to hold them."""
+        seam, most = True, round(self.heard_rate)
+        while self._owed:
+            silence = np.zeros(min(self._owed, most), np.int16)
+            self._owed -= len(silence)
+            self.made += len(silence)
+            await self.ahead.put(silence, seam=seam)
+            seam = False
 
     async def _speak_segment(self, segment: Segment) -> None:
         left = deque([segment])
@@ -239,7 +258,8 @@ class SpokenStream:
     async def _speak(self, part: Segment) -> None:
         begun = self._begun is not None
         meta = replace(self._next.meta, start_within_s=self._start_within_s(), begun=begun)
-        utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s())
+        marks = marks_of(part, self._marks)
+        utterance = replace(self._next, text=part.text, meta=meta, lead_s=self._lead_s(), marks=marks)
         if self.words:
             self.words.begin(part, self.made + self._owed)
         await self._listen(utterance)

@@ -36,6 +36,10 @@ class TimedWord:
     source: TimingSource
 
 
+SpeechPart: TypeAlias = bytes | tuple[TimedWord, ...]
+"""The next bytes of a stream, or words whose last sample is in the bytes before or in the next ones."""
+
+
 class _Known(NamedTuple):
     """A word on the model's clock, in samples of the whole stream; characters count in the text that is spoken."""
 
@@ -52,12 +56,16 @@ class WordTrack:
     Where a model gives no word of an utterance, they are estimated when it is done: each lasts as many parts of the
     utterance's measured length as it has characters of its text.
 
+    Several words that stand together for something of the caller's, as of a lexicon, are told as one.
+
     Args:
         written: Gives what the caller wrote for a span of the text that is spoken; "" where that is nothing.
+        together: Gives where what stands together ends, by the place of one of its characters.
     """
 
-    def __init__(self, written: Callable[[int, int], str]) -> None:
+    def __init__(self, written: Callable[[int, int], str], together: Callable[[int], int] = lambda at: at + 1) -> None:
         self._written = written
+        self._together = together
         self._part = Segment("", 0, 0)
         self._at = 0
         self._given = False
@@ -99,15 +107,31 @@ class WordTrack:
         """
         sent = pipeline.samples_out + 0.5
         told = []
-        while self._known and pipeline.to_output_s(self._known[0].end, end=True) * pipeline.sample_rate <= sent:
+        while self._known and self._joined() and self._ends(pipeline) * pipeline.sample_rate <= sent:
             told.append(self._told(self._known.popleft(), pipeline))
         return tuple(word for word in told if word.word)
 
     def rest(self, pipeline: AudioPipeline) -> tuple[TimedWord, ...]:
         """Give all others, once the stream has ended; none is told to last longer than it."""
-        told = [self._told(each, pipeline) for each in self._known]
-        self._known.clear()
+        told = []
+        while self._known:
+            self._joined()
+            told.append(self._told(self._known.popleft(), pipeline))
         return tuple(word for word in told if word.word)
+
+    def _ends(self, pipeline: AudioPipeline) -> float:
+        return pipeline.to_output_s(self._known[0].end, end=True)
+
+    def _joined(self) -> bool:
+        """Join to the first word those that stand together with it; False where one more may come."""
+        while (end := self._together(self._known[0].char_end - 1)) > self._known[0].char_end:
+            if len(self._known) == 1:
+                return False
+            if self._known[1].char_start >= end:
+                break
+            first, second = self._known.popleft(), self._known.popleft()
+            self._known.appendleft(first._replace(end=second.end, char_end=max(first.char_end, second.char_end)))
+        return True
 
     def _told(self, known: _Known, pipeline: AudioPipeline) -> TimedWord:
         last = round(pipeline.samples_out / pipeline.sample_rate, _DIGITS)

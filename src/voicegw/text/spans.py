@@ -106,6 +106,18 @@ class MappedText:
             return after
         return min(after, self.map.starts[run - 1] + position - self.map.sources[run - 1])
 
+    def unit_end(self, position: int) -> int:
+        """Give where the characters end that stand for the same of the source, all together, as the one at a position.
+
+        That is behind it where it stands for itself, or where there is none.
+        """
+        if not 0 <= position < len(self.text):
+            return position + 1
+        run = self.map.run_at(position)
+        if self.map.widths[run] == _LETTER_BY_LETTER:
+            return position + 1
+        return self.map.starts[run + 1] if run + 1 < len(self.map.starts) else len(self.text)
+
     def edited(self, edits: Iterable[Edit]) -> MappedText:
         """Give this text with edits made, all in positions of this text; the source stays the same.
 

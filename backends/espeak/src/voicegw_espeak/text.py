@@ -10,9 +10,14 @@ import re
 _UNSPEAKABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u0530\u0557\ud800-\udfff]")
 
 
+_DOTTED = re.compile(r"(?:[^\s.]\.){20}")
+"""As much of an abbreviation as anybody means: espeak-ng gathers "a.b.c." into one word, and at 100 letters or so it
+writes past the end of it."""
+
+
 def speakable(text: str) -> str:
     """Replace what cannot be given to espeak-ng by spaces, one for one: every other character keeps its place."""
-    return _UNSPEAKABLE.sub(" ", text)
+    return _DOTTED.sub(lambda found: f"{found[0][:-1]} ", _UNSPEAKABLE.sub(" ", text))
 
 
 _SENTENCE_END = re.compile(r"""[.!?\u2026\u3002\uff01\uff1f\u061f\u0964][\s"'\u201d\u2019\u00bb)\]]*\Z""")

@@ -73,6 +73,7 @@ def parse(fields: Mapping[str, Any], request_id: str) -> SpeechRequest:
         strict=body.flag(fields, "strict_parameters"),
         clean=_clean(fields),
         words=words and events,
+        events=events,
         extras={**extras, _WORDS: "word"} if words and not events else extras,
     )
 

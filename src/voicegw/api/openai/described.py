@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from starlette.responses import Response
 
-from voicegw.api.described import failures
+from voicegw.api.described import described_headers, failures, headers_of
+from voicegw.api.openai.events import EVENT
+from voicegw.api.sse import CONTENT_TYPE
 from voicegw.audio.format import DEFAULT, FORMATS, MAX_RATE, MIN_RATE, OUTPUT_RATE
 
-_NUMBER_AS_TEXT: Final = r"^(0\.(2[5-9]|[3-9])\d*|[1-3](\.\d+)?|4(\.0+)?)$"
+_SPEED_AS_TEXT: Final = r"^(0\.(2[5-9]|[3-9])\d*|[1-3](\.\d+)?|4(\.0+)?)$"
+_RATE_AS_TEXT: Final = r"^([89]\d{3}|[1-3]\d{4}|4[0-7]\d{3}|48000)$"
 
 _WORDS: Final[dict[str, Any]] = {
     "anyOf": [{"type": "array", "items": {"enum": ["word"]}}, {"enum": ["word", "", None]}],
@@ -28,11 +32,11 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
         ],
         "example": "alloy",
     },
-    "response_format": {"enum": [*(each.name for each in FORMATS), None], "default": DEFAULT.name},
+    "response_format": {"enum": [*(each.name for each in FORMATS), "", None], "default": DEFAULT.name},
     "speed": {
         "anyOf": [
             {"type": "number", "minimum": 0.25, "maximum": 4},
-            {"type": "string", "pattern": _NUMBER_AS_TEXT},
+            {"type": "string", "pattern": _SPEED_AS_TEXT},
             {"type": "null"},
         ],
         "default": 1,
@@ -47,7 +51,7 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
     "sample_rate": {
         "anyOf": [
             {"type": "integer", "minimum": MIN_RATE, "maximum": MAX_RATE},
-            {"type": "string", "pattern": r"^\d{4,5}$"},
+            {"type": "string", "pattern": _RATE_AS_TEXT},
             {"type": "null"},
         ],
         "default": OUTPUT_RATE,
@@ -68,46 +72,92 @@ _FIELDS: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
-HEADERS: Final = {
-    "x-request-id": "Names this answer in the server's log.",
-    "x-voicegw-model": "Id of the model that speaks.",
-    "x-voicegw-voice": "Its voice.",
-    "x-voicegw-warning": "What was asked for and is done otherwise.",
-    "x-voicegw-ignored": "Parameters that have no effect.",
-    "x-sample-rate": "Of the audio, in Hz.",
-}
-"""Of an answer that holds speech, with what each says."""
 
-_CONTENT: Final = {
-    kind: {"schema": {"type": "string", "contentMediaType": kind}}
-    for kind in (*(each.content_type for each in FORMATS), "text/event-stream")
+def _rates() -> Iterator[dict[str, Any]]:
+    """Give a rule for each group of formats that carry some sample rates and no others."""
+    groups: dict[tuple[int, ...], list[str | None]] = {}
+    for each in FORMATS:
+        groups.setdefault(each.rates, []).extend([each.name, *(["", None] if each is DEFAULT else [])])
+    for rates, names in groups.items():
+        if rates:
+            asked = {"properties": {"response_format": {"enum": names}}}
+            needed = {} if DEFAULT.name in names else {"required": ["response_format"]}
+            allowed = {"enum": [*rates, *map(str, rates), None]}
+            yield {"if": {**asked, **needed}, "then": {"properties": {"sample_rate": allowed}}}
+
+
+_TEXT: Final = {"type": "string"}
+_SURE: Final = {
+    "x-voicegw-model": ("Id of the model that speaks.", _TEXT),
+    "x-sample-rate": ("Of the audio, in Hz.", {"type": "integer", "minimum": MIN_RATE, "maximum": MAX_RATE}),
+}
+_PERHAPS: Final = {
+    "x-voicegw-voice": ("The voice, of a model that has voices.", _TEXT),
+    "x-voicegw-warning": ("What was asked for and is done otherwise.", _TEXT),
+    "x-voicegw-ignored": ("Parameters that have no effect.", _TEXT),
+    "x-voicegw-cache": ("`hit` where this is the answer that the client did not get before.", _TEXT),
+    "x-voicegw-first-audio-at": ("When the model gave the first audio, by the machine's monotonic clock.", _TEXT),
 }
 
-SPEECH: Final[dict[str, Any]] = {
-    "tags": ["audio"],
-    "response_class": Response,
-    "openapi_extra": {
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {
-                        "type": "object",
-                        "required": ["model", "input"],
-                        "properties": _FIELDS,
-                        "additionalProperties": True,
-                    }
-                }
-            },
-        }
+_PARAMETERS: Final = [
+    {
+        "name": "x-request-id",
+        "in": "header",
+        "description": "Your own name for the request: letters, digits, `.`, `_` and `-`, up to 128 of them.",
+        "schema": {"type": "string"},
+        "example": "evening-news-17",
     },
-    "responses": {
-        200: {
-            "description": "The speech, streamed.",
-            "content": _CONTENT,
-            "headers": {name: {"description": told, "schema": {"type": "string"}} for name, told in HEADERS.items()},
+    {
+        "name": "x-voicegw-strict",
+        "in": "header",
+        "description": "`1` or `true`: as `strict_parameters`.",
+        "schema": {"type": "string"},
+        "example": "0",
+    },
+]
+
+_AUDIO: Final = {
+    each.content_type: {"schema": {"type": "string", "contentMediaType": each.content_type}} for each in FORMATS
+}
+
+_EXAMPLES: Final = {
+    "speech": {"summary": "A file.", "value": {"model": "tts-1", "input": "Hello.", "voice": "alloy"}},
+    "events": {
+        "summary": "Events that say when each word is heard.",
+        "value": {
+            "model": "tts-1",
+            "input": "Hello there.",
+            "response_format": "pcm",
+            "stream_format": "sse",
+            "timestamp_granularities": ["word"],
         },
-        **failures(400, 401, 404, 413, 415, 429, 500, 502, 503, 504),
     },
 }
-"""How the route is declared."""
+
+
+def described_speech(input_chars: int) -> dict[str, Any]:
+    """Give how the route is declared, where a text may have so many characters."""
+    text = {**_FIELDS["input"], "maxLength": input_chars}
+    body = {
+        "type": "object",
+        "required": ["model", "input"],
+        "properties": {**_FIELDS, "input": text},
+        "additionalProperties": True,
+        "allOf": [*_rates()],
+    }
+    content = {"application/json": {"schema": body, "examples": _EXAMPLES}}
+    spoken = {
+        "description": "The speech, streamed: a file, or events.",
+        "content": {**_AUDIO, CONTENT_TYPE: {"itemSchema": EVENT}},
+        "headers": {
+            **headers_of(200),
+            **described_headers(_SURE, required=True),
+            **described_headers(_PERHAPS, required=False),
+        },
+    }
+    return {
+        "tags": ["audio"],
+        "response_class": Response,
+        "openapi_extra": {"parameters": _PARAMETERS, "requestBody": {"required": True, "content": content}},
+        "responses": {200: spoken, **failures(400, 401, 404, 413, 415, 429, 500, 502, 503, 504)},
+    }

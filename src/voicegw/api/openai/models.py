@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fastapi import APIRouter
 
-from voicegw.api.described import failures
+from voicegw.api.described import answers
 from voicegw.api.openai.shapes import ModelEntry, ModelList, SpeechModel, SpeechModels, model_entry
 from voicegw.engine.pool import ModelPool
 from voicegw.engine.router import Router
@@ -23,7 +23,7 @@ def model_routes(router: Router, input_chars: int) -> APIRouter:
     routes = APIRouter(tags=["models"])
     created = int(time.time())
 
-    @routes.get("/models", responses=failures(), response_model_exclude_none=True)
+    @routes.get("/models", responses=answers(401, 429, 503), response_model_exclude_none=True)
     async def models() -> ModelList:
         """List every model with its manifest, then every alias of one."""
         entries = [model_entry(pool, created, input_chars) for pool in router.pools.values()]
@@ -33,14 +33,14 @@ def model_routes(router: Router, input_chars: int) -> APIRouter:
         ]
         return ModelList(data=(*entries, *aliases))
 
-    @routes.get("/models/{model:path}", responses=failures(404), response_model_exclude_none=True)
+    @routes.get("/models/{model:path}", responses=answers(401, 404, 429, 503), response_model_exclude_none=True)
     async def model(model: str) -> ModelEntry:
         """Give the manifest of one model, or of the one that an alias means."""
         pool = router.resolve(model)
         entry = model_entry(pool, created, input_chars)
         return entry.model_copy(update={"id": model, "alias_of": pool.model_id} if model != pool.model_id else {})
 
-    @routes.get("/audio/models", responses=failures(), response_model_exclude_none=True)
+    @routes.get("/audio/models", responses=answers(401, 429, 503), response_model_exclude_none=True)
     async def speech_models() -> SpeechModels:
         """List the models that speak, then their aliases; the form that some applications look for."""
         named = [*((pool.model_id, pool) for pool in router.pools.values()), *_aliases(router)]

@@ -68,6 +68,7 @@ class ModelEntry(Shape):
     speed: tuple[float, float] | None = None
     words: bool | None = None
     options: tuple[str, ...] | None = None
+    ipa: bool | None = None
     streaming: bool | None = None
     determinism: str | None = None
     parameters: tuple[ParameterEntry, ...] | None = None
@@ -110,7 +111,7 @@ def model_entry(pool: ModelPool, created: int, input_chars: int) -> ModelEntry:
 
 
 def _manifest(info: ModelInfo, input_chars: int) -> dict[str, Any]:
-    same = ("kind", "sample_rate", "languages", "clones", "speed", "words", "streaming", "determinism")
+    same = ("kind", "sample_rate", "languages", "clones", "speed", "words", "ipa", "streaming", "determinism")
     limits = info.limits
     return {
         **{name: getattr(info, name) for name in (*same, "licence", "revision")},

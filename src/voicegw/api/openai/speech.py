@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,17 +11,24 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from voicegw.api import body
-from voicegw.api.openai.asked import parse, wants_events
-from voicegw.api.openai.described import SPEECH
+from voicegw.api.openai.asked import parse
+from voicegw.api.openai.described import described_speech
 from voicegw.api.openai.spoken import SpeechResponse
 from voicegw.services.speech import SpeechService
 
+_COUNT = re.compile(r"[0-9]{1,4}")
 
-def speech_routes(service: SpeechService) -> APIRouter:
-    """Make the route, without the prefix of the API's version."""
+
+def speech_routes(service: SpeechService, input_chars: int) -> APIRouter:
+    """Make the route, without the prefix of the API's version.
+
+    Args:
+        service: What speaks.
+        input_chars: Characters that one request may hold, as the document tells them.
+    """
     routes = APIRouter()
 
-    @routes.post("/audio/speech", **SPEECH)
+    @routes.post("/audio/speech", **described_speech(input_chars))
     async def speech(request: Request) -> Response:
         """Speak a text.
 
@@ -40,5 +48,12 @@ def answer(service: SpeechService, request: Request, fields: Mapping[str, Any]) 
     """
     parsed = parse(fields, request.state.request_id)
     strict = parsed.strict or body.strict_by_header(request)
-    parsed = replace(parsed, strict=strict, tenant=getattr(request.state, "tenant", ""), watch=request.state.exchange)
-    return SpeechResponse(service, parsed, events=wants_events(fields))
+    tenant, tries = getattr(request.state, "tenant", ""), _tries(request.headers.get("x-stainless-retry-count", ""))
+    return SpeechResponse(
+        service, replace(parsed, strict=strict, tenant=tenant, tries=tries, watch=request.state.exchange)
+    )
+
+
+def _tries(header: str) -> int | None:
+    """Read how often the client has sent this before: OpenAI's clients count, from 0."""
+    return int(header) if _COUNT.fullmatch(header) else None

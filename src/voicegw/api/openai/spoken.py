@@ -11,10 +11,10 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from voicegw.api import body, sse
-from voicegw.api.disconnect import while_connected
+from voicegw.api.disconnect import Listener, while_connected
 from voicegw.api.errors import error_object
-from voicegw.services.speaking import SpeechPart
 from voicegw.services.speech import Speech, SpeechRequest, SpeechService
+from voicegw.services.words import SpeechPart
 
 _DELTA_BYTES = 32 * 1024
 """Most bytes of audio in one event: its line then fits into the 64 KiB that some clients read at a time."""
@@ -27,27 +27,29 @@ class SpeechResponse(Response):
     """Speaks while it is sent.
 
     What goes wrong before the first bytes exist is raised before anything is sent; the client's leaving cancels the
-    work at any time.
+    work at any time, unless the model is done with it and the rest can be kept for when the client asks again.
 
     Args:
         service: What speaks.
-        request: What is to be spoken.
-        events: Whether to send it as events rather than as audio.
+        request: What is to be spoken, and whether as events rather than as audio.
     """
 
-    def __init__(self, service: SpeechService, request: SpeechRequest, *, events: bool = False) -> None:
+    def __init__(self, service: SpeechService, request: SpeechRequest) -> None:
         super().__init__()
         self._service = service
         self._request = request
-        self._events = events
+        self._events = request.events
+        self._speech: Speech | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve the request of the ASGI server."""
         del scope
-        await while_connected(receive, self._speak(send))
+        listener = Listener(lambda: self._speech is not None and self._speech.keepable)
+        await while_connected(receive, self._speak(send, listener), listener)
 
-    async def _speak(self, send: Send) -> None:
+    async def _speak(self, send: Send, listener: Listener) -> None:
         async with aclosing(await self._service.start(self._request)) as speech, aclosing(speech.parts()) as parts:
+            self._speech = speech
             first = await anext(parts)
             self._request.watch.heard()
             headers = [*_headers(speech, events=self._events)]
@@ -59,7 +61,8 @@ class SpeechResponse(Response):
                 await send({"type": "http.response.body", "body": first, "more_body": True})
                 async for part in parts:
                     await send({"type": "http.response.body", "body": part, "more_body": True})
-        await send({"type": "http.response.body"})  # last of all: what comes after it is cancelled
+        await send({"type": "http.response.body"})  # what waits after it is cancelled: the server says the client left
+        speech.settle(delivered=not listener.gone)
 
     async def _tell(
         self, stream: sse.EventStream, speech: Speech, first: SpeechPart, parts: AsyncGenerator[SpeechPart, None]
@@ -105,6 +108,7 @@ def _headers(speech: Speech, *, events: bool) -> Iterator[tuple[bytes, bytes]]:
         b"x-voicegw-voice": _safe(speech.voice or ""),
         b"x-voicegw-warning": _safe("; ".join(speech.warnings)),
         b"x-voicegw-ignored": body.header_list(speech.ignored),
+        b"x-voicegw-cache": "hit" if speech.repeated else None,
         b"x-voicegw-first-audio-at": speech.first_audio_at,
     }
     yield from ((name, str(value).encode()) for name, value in optional.items() if value not in (None, ""))

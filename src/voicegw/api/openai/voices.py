@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fastapi import APIRouter
 
-from voicegw.api.described import failures
+from voicegw.api.described import answers
 from voicegw.api.openai.shapes import ListedVoice, VoiceList, voice_fields
 from voicegw.backend.manifest import ModelInfo, VoiceInfo
 from voicegw.engine.pool import ModelPool
@@ -27,7 +27,7 @@ def voice_routes(router: Router, default_model: str, default_language: str, alia
     """
     routes = APIRouter(tags=["audio"])
 
-    @routes.get("/audio/voices", responses=failures(404), response_model_exclude_none=True)
+    @routes.get("/audio/voices", responses=answers(401, 404, 429, 503), response_model_exclude_none=True)
     async def voices(model: str | None = None, language: str | None = None) -> VoiceList:
         """List the voices of all models, or of one, and then the other names by which they are known.
 

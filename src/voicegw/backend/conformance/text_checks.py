@@ -5,9 +5,12 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from voicegw.backend.conformance.check import Failure, check, require
-from voicegw.backend.conformance.stage import Model, Stage
+import numpy as np
+
+from voicegw.backend.conformance.check import Failure, applies, check, require
+from voicegw.backend.conformance.stage import Model, Stage, audible
 from voicegw.backend.conformance.take import Take
+from voicegw.backend.contract import Mark
 from voicegw.errors import TextTooLong
 
 _NOTHING_S = 3.0
@@ -19,6 +22,8 @@ _UNBROKEN_CHARS = 100_000
 _BLANK = (" ", "\n", " \t\r\n \u00a0\u2003\u3000\u200b ", "...", "\u2014")
 _CONTROL = "One\x00two\x01\x07\x08\x0b\x0c\x1b[31mthree\x1b[0m\x7f\x80\x9f\ufeff\ufffe\uffff four."
 _SURROGATES = ("\ud800", "One \udc80two\udfff three \ud83d four.", "\ude00\ud83d")
+_SOUNDS = ("k\u0259\u02c8m\u0251\u02d0to\u028a", "?", "[[", "\x00", "\u02c8" * 200)
+"""How a word is said: first in the IPA, then in nonsense."""
 _EMOJI = (
     "\U0001f600",
     "One \U0001f469\u200d\U0001f4bb two \U0001f1e9\U0001f1ea three \u2764\ufe0f four 5\ufe0f\u20e3.",
@@ -118,6 +123,23 @@ async def commands_are_mere_text(stage: Stage) -> None:
         for text in (f"$(touch {trace})", f"; touch {trace} #", f"`touch {trace}`", "--version", "-f /etc/hostname"):
             await _survives(model, text)
         require(not trace.exists(), "a command in the text was run")
+
+
+@check
+async def marked_words(stage: Stage) -> None:
+    """A word that is marked with its sounds is said with them, and sounds that mean nothing do no harm."""
+    applies(stage.describe().ipa, "the model takes no sounds")
+    model = await stage.model()
+    text, start = "Say one word.", len("Say ")
+    takes = []
+    for sounds in _SOUNDS:
+        outcome = await model.speaks_or_refuses(text, marks=(Mark(start, start + len("one"), "ipa", sounds),))
+        takes += [outcome] if isinstance(outcome, Take) else []
+    require(bool(takes), "the sounds of the IPA are refused")
+    if model.info.determinism == "exact" and audible(takes[0]):
+        plain = await model.speak(text)
+        require(not np.array_equal(plain.pcm(), takes[0].pcm()), "with or without its sounds a word is said the same")
+    await _still_speaks(model)
 
 
 async def _survives(model: Model, text: str) -> Take | None:
