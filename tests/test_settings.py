@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 
 import voicegw
 from voicegw.api.arrival import Pace
+from voicegw.decoder.backend import Decoder
 from voicegw.engine.spec import EngineLimits, ModelSpec
 from voicegw.settings import Limits, Model, Server, Settings
 from voicegw.settings_values import OPENAI_SPEECH_NAMES
@@ -109,6 +111,16 @@ def test_an_alias_or_a_model_of_that_name_wins_over_the_openai_name() -> None:
     assert (aliases["tts-1-hd"], aliases["x"], aliases["gpt-4o-mini-tts"]) == ("tts-1", "tone", "tone")
 
 
+def test_what_decodes_uploads_as_the_engine_takes_it() -> None:
+    limits = Limits(decode_workers=3, decode_queue=7, decode_wall_s=50, worker_hang_s=5, stream_bytes=9, decode_renew=4)
+    spec = limits.decode_spec()
+    assert (spec.id, spec.backend, spec.workers, spec.expendable, spec.renew_after) == ("decode", "decode", 3, True, 4)
+    assert spec.renew_growth_bytes == 128 * 2**20
+    assert spec.parameters == {"upload_bytes": 25 * 2**20, "memory_bytes": 256 * 2**20, "stuck_s": 3.0, "wall_s": 50.0}
+    assert Decoder.describe(spec.parameters).kind == "decode"
+    assert limits.decode_engine() == replace(limits.engine(), queue_per_slot=7, stall_s=55.0)
+
+
 def test_a_model_as_the_engine_takes_it(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.touch()
@@ -185,6 +197,10 @@ def test_durations_that_may_be_nothing(text: Any, seconds: float) -> None:
         ({"limits": {"drain_s": 0}}, "limits.drain_s: Input should be greater than 0"),
         ({"limits": {"json_bytes": "0MiB"}}, "limits.json_bytes: Input should be greater than 0"),
         ({"limits": {"queue_per_slot": -1}}, "limits.queue_per_slot: "),
+        (
+            {"limits": {"upload_bytes": "100MiB"}},
+            f"limits.decode_memory_bytes: must be at least {264 * 2**20} for limits.upload_bytes as it is",
+        ),
         ({"limits": {"worker_ping_s": 10}}, "limits.worker_hang_s: must be longer than limits.worker_ping_s"),
         ({"limits": {"restart_max_s": 0.01}}, "limits.restart_max_s: must not be shorter"),
         ({"limits": {"result_cache_s": -1}}, "limits.result_cache_s: Input should be greater than or equal to 0"),
