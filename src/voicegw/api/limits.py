@@ -1,4 +1,4 @@
-"""What the server takes on: how large a body may be and how slow, and whether there is new work at all."""
+"""What the server takes on: how large a body may be, and whether there is new work at all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from voicegw.api.arrival import Arrival, Pace
 from voicegw.api.errors import error_response
 from voicegw.api.probes import is_probe
-from voicegw.errors import RequestTimeout, TooLarge, Unavailable, VoicegwError
+from voicegw.errors import TooLarge, Unavailable, VoicegwError
 
 _LINGER_S = 0.5
 _LINGER_BYTES = 4 * 1024 * 1024
@@ -144,24 +143,15 @@ class BodyRefused(Exception):
 
 
 class BodyLimit:
-    """ASGI middleware: what it takes to be a request's body is neither too large nor too slow.
+    """ASGI middleware: 413 for a body over the limit, as soon as its length is announced or that much has been read.
 
-    413 for one over the limit, as soon as its length is announced or that much has been read; 408 for one that stalls
-    while it is waited for; 503 for one that is not there when the server begins to drain. The connection is closed
-    after such an answer, and after any :class:`BodyRefused`, for what is left of the body is not read.
-
-    Args:
-        app: The application.
-        sizes: Bytes that a body may have.
-        pace: At which it must come.
-        traffic: Says when the server drains.
+    The connection is closed after such an answer, and after any :class:`BodyRefused`, for what is left of the body is
+    not read.
     """
 
-    def __init__(self, app: ASGIApp, sizes: BodySizes, pace: Pace, traffic: Traffic) -> None:
+    def __init__(self, app: ASGIApp, sizes: BodySizes) -> None:
         self._app = app
         self._sizes = sizes
-        self._pace = pace
-        self._traffic = traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
@@ -173,7 +163,7 @@ class BodyLimit:
         if announced > most:
             await _refuse(_too_large(told, announced), receive, send, linger=not header(scope, b"expect"))
             return
-        body = _Body(receive, most, told, Arrival(self._pace), self._traffic)
+        body = _Counted(receive, most, told)
         try:
             await self._app(scope, body.receive, send)
         except BodyRefused as refused:
@@ -187,41 +177,21 @@ def header(scope: Scope, wanted: bytes) -> bytes:
     return next((value for name, value in scope["headers"] if name == wanted), b"")
 
 
-class _Body:
-    """The receiving side of one request, keeping the limits until its body is there."""
+class _Counted:
+    """The receiving side of one request, counting the bytes of its body."""
 
-    def __init__(self, receive: Receive, most: int, told: int, arrival: Arrival, traffic: Traffic) -> None:
+    def __init__(self, receive: Receive, most: int, told: int) -> None:
         self._receive = receive
         self._most = most
         self._told = told
-        self._arrival = arrival
-        self._traffic = traffic
         self._read = 0
-        self._complete = False
 
     async def receive(self) -> Message:
-        if self._complete:
-            return await self._receive()
-        message = await self._next()
-        self._read += len(message.get("body", b""))
-        self._complete = not message.get("more_body")
-        if self._read > self._most:
-            raise BodyRefused(_too_large(self._told, self._read))
-        return message
-
-    async def _next(self) -> Message:
-        now = asyncio.get_running_loop().time
-        asked = now()
-        wait = self._traffic.wait(self._arrival.left_s)
-        try:
-            async with wait:
-                message = await self._receive()
-        except TimeoutError:
-            late = RequestTimeout(f"The body stalled after {self._read} bytes.")
-            raise BodyRefused(shutting_down() if self._traffic.draining else late) from None
-        finally:
-            self._traffic.waited(wait)
-        self._arrival.came(len(message.get("body", b"")), now() - asked)
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._read += len(message.get("body", b""))
+            if self._read > self._most:
+                raise BodyRefused(_too_large(self._told, self._read))
         return message
 
 

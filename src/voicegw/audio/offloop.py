@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -49,16 +49,18 @@ class OffLoop:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def slices(self, pcm: NDArray[np.int16]) -> Iterator[NDArray[np.int16]]:
+    def slices(self, pcm: NDArray[np.int16]) -> Sequence[NDArray[np.int16]]:
         """Cut mono samples of shape (n,) at the source rate into what is to be pushed one after another.
 
         That is a second of what stays on the loop: cut smaller, it would take more system calls to send.
         """
         step = self.pipeline.slice_samples * (10 if self.pipeline.trivial else 1)
-        return (pcm[start : start + step] for start in range(0, len(pcm), step))
+        return (pcm,) if 0 < len(pcm) <= step else [pcm[start : start + step] for start in range(0, len(pcm), step)]
 
     async def push(self, pcm: NDArray[np.int16]) -> bytes:
         """Take one slice and give the bytes that are ready, b"" if none are."""
+        if self.pipeline.trivial:
+            return self.pipeline.push(pcm)
         return await self._run(self.pipeline.push, pcm)
 
     def seam(self) -> None:

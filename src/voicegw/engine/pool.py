@@ -35,7 +35,7 @@ from voicegw.engine.operations import OPERATIONS, DetectRequest, Embedded, Embed
 from voicegw.engine.place import Worker
 from voicegw.engine.poison import Poison
 from voicegw.engine.spec import EngineLimits, ModelSpec, ModelState
-from voicegw.errors import DeadlineExceeded, Unavailable, WorkerLost
+from voicegw.errors import DeadlineExceeded, Unavailable, VoicegwError, WorkerLost
 
 GRACE_S = 0.5
 """Seconds beyond the deadline in which a worker's own answer, which knows more, may still come."""
@@ -160,18 +160,19 @@ class ModelPool:
         deadline = time.monotonic() + utterance.meta.start_within_s
         for last_try in (False, True):
             link = await self._choose(voice, deadline)
-            left = max(0.0, deadline - time.monotonic())
-            timed = replace(utterance, meta=replace(utterance.meta, start_within_s=left))
+            timed = replace(utterance, meta=replace(utterance.meta, start_within_s=_left_s(deadline)))
             stream = link.synthesize(timed, voice, self._limits.stream_bytes, watch)
             begun = heard = False
             try:
                 while True:
-                    event = await self._event(stream, None if heard else deadline)
+                    event = await stream.next(self._limits.stall_s if heard else _left_s(deadline) + GRACE_S)
                     begun, heard = True, heard or isinstance(event, AudioChunk)
                     yield event
                     if isinstance(event, SpeechDone):
                         self._poison.forgive(fingerprint)
                         return
+            except TimeoutError:
+                raise self._silent(heard=heard) from None
             except WorkerLost:
                 if stream.started:
                     self._poison.crashed(fingerprint, link.address)
@@ -234,8 +235,7 @@ class ModelPool:
         tries: Iterable[bool] = itertools.repeat(object=False) if self.spec.expendable else (False, True)
         for last_try in tries:
             link = await self._choose(None, deadline)
-            left = max(0.0, deadline - time.monotonic())
-            timed = replace(request, meta=replace(request.meta, start_within_s=left))
+            timed = replace(request, meta=replace(request.meta, start_within_s=_left_s(deadline)))
             stream = link.open(op, timed, self._limits.stream_bytes, watch=watch)
             stream.upload(source)
             try:
@@ -254,7 +254,7 @@ class ModelPool:
 
     async def _answer(self, stream: LinkStream, deadline: float) -> Any:
         """Give the next event: a slot by the deadline, then an answer without a stall, unless input is awaited."""
-        within_s = self._limits.stall_s if stream.started else max(0.0, deadline - time.monotonic()) + GRACE_S
+        within_s = self._limits.stall_s if stream.started else _left_s(deadline) + GRACE_S
         while True:
             try:
                 return await stream.next(within_s)
@@ -267,16 +267,11 @@ class ModelPool:
                         f"the model gave nothing for {self._limits.stall_s:g} s", code="stalled"
                     ) from None
 
-    async def _event(self, stream: LinkStream, deadline: float | None) -> SpeechEvent:
-        """Give the next event: the first audio by the deadline, what follows without a stall."""
-        within_s = self._limits.stall_s if deadline is None else max(0.0, deadline - time.monotonic()) + GRACE_S
-        try:
-            event: SpeechEvent = await stream.next(within_s)
-        except TimeoutError:
-            if deadline is None:
-                raise BackendFailed(f"the model gave nothing for {within_s:g} s", code="stalled") from None
-            raise DeadlineExceeded(f"model {self.model_id!r} gave no audio in time", retry_after_s=5.0) from None
-        return event
+    def _silent(self, *, heard: bool) -> VoicegwError:
+        """Give the error of a model that let the deadline of its first audio pass, or stopped in the middle of it."""
+        if heard:
+            return BackendFailed(f"the model gave nothing for {self._limits.stall_s:g} s", code="stalled")
+        return DeadlineExceeded(f"model {self.model_id!r} gave no audio in time", retry_after_s=5.0)
 
     async def _choose(self, voice: Voice | None, deadline: float) -> Link:
         while True:
@@ -331,3 +326,7 @@ async def _s16le(audio: AsyncIterator[NDArray[np.int16]]) -> AsyncGenerator[byte
 async def _each(clips: Sequence[NDArray[np.int16]]) -> AsyncGenerator[NDArray[np.int16], None]:
     for clip in clips:
         yield clip
+
+
+def _left_s(deadline: float) -> float:
+    return max(0.0, deadline - time.monotonic())

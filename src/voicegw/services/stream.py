@@ -7,8 +7,8 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,8 +41,7 @@ class SpeechPool(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """Samples that follow those of the piece before; ``seam`` where a new utterance begins with them."""
 
     pcm: NDArray[np.int16]
@@ -103,11 +102,12 @@ class Ahead:
             if self._error is not None:
                 raise self._error
             return None
-        taken = self._together(most)
-        pcm = taken[0].pcm if len(taken) == 1 else np.concatenate([piece.pcm for piece in taken])
-        self.samples -= len(pcm)
+        piece = self._pieces.popleft()
+        if self._pieces:
+            piece = self._joined(piece, most)
+        self.samples -= len(piece.pcm)
         self._room.set()
-        return Piece(pcm, taken[0].seam)
+        return piece
 
     async def _change(self) -> None:
         self._news = self._loop.create_future()
@@ -117,13 +117,13 @@ class Ahead:
         if self._news is not None and not self._news.done():
             self._news.set_result(None)
 
-    def _together(self, most: int) -> list[Piece]:
-        taken = [self._pieces.popleft()]
-        size = len(taken[0].pcm)
+    def _joined(self, first: Piece, most: int) -> Piece:
+        """Add to a piece what follows it without a seam."""
+        taken, size = [first.pcm], len(first.pcm)
         while self._pieces and not self._pieces[0].seam and size + len(self._pieces[0].pcm) <= most:
-            taken.append(self._pieces.popleft())
-            size += len(taken[-1].pcm)
-        return taken
+            taken.append(self._pieces.popleft().pcm)
+            size += len(taken[-1])
+        return Piece(np.concatenate(taken), first.seam) if len(taken) > 1 else first
 
 
 class _Telling:

@@ -41,7 +41,7 @@ class Connection(HttpToolsProtocol):
 
     While no answer is being made, one clock runs: until the head of the next request must be there, once anything of
     it is, or until an idle connection is closed. What a request's body may take is a matter of the application
-    (:class:`voicegw.api.limits.BodyLimit`), which knows when it waits for one; the rest of a body that it has no more
+    (:class:`voicegw.api.arrival.Patience`), which knows when it waits for one; the rest of a body that it has no more
     use for is under the clock again.
 
     Args:
