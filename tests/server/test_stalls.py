@@ -19,7 +19,7 @@ from tests.support.raw import HEALTH, PATIENCE_S, exchange, head, parsed, post, 
 from tests.support.server import RunningServer, program, running_server
 
 TONE = {"models": [{"id": "tone", "backend": "tone"}]}
-HASTY = {"headers_s": 0.3, "body_idle_s": 0.3, "body_bytes_per_s": 10_000, "write_idle_s": 0.5}
+HASTY = {"headers_s": 2.0, "body_idle_s": 2.0, "body_bytes_per_s": 10_000, "write_idle_s": 0.5}
 SPEECH = {"model": "tone", "input": "one two", "response_format": "pcm"}
 
 
