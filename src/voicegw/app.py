@@ -129,7 +129,7 @@ def _add_routes(
     listing = [] if settings.server.public_discovery else key
     versioned = (
         (speech_routes(service, settings.limits.input_chars), key),
-        (transcription_routes(intake), key),
+        (transcription_routes(intake, settings.limits.input_chars), key),
         (model_routes(router, settings.limits.input_chars), listing),
         (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
     )

@@ -64,6 +64,9 @@ def _narrow_upload(route: dict[str, Any]) -> None:
     fields["strict_parameters"] = {"enum": [False, "false", None]}
     for name in ("language", "languages"):
         fields[name] = {"enum": ["en", "en-US", None]}
+    for name in ("known_speaker_names", "known_speaker_references"):  # as many of one as of the other
+        fields[name] = {"enum": [None]}
+    fields["response_format"]["enum"] = [each for each in fields["response_format"]["enum"] if each != "diarized_json"]
 
 
 def test_requests_made_from_the_document_find_nothing_that_it_does_not_tell(

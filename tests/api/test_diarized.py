@@ -36,7 +36,7 @@ def client() -> Iterator[httpx.Client]:
     errors.install(app)
     app.add_middleware(BodyLimit, sizes=sizes)
     app.add_middleware(Boundary, exchanges=Exchanges(Templates(), Metrics({"ears": "memory"})))
-    app.include_router(transcription_routes(Intake(service, sizes, UploadSpace(2**22))))
+    app.include_router(transcription_routes(Intake(service, sizes, UploadSpace(2**22)), 100))
     with listening(app) as url, httpx.Client(base_url=url, trust_env=False, timeout=30) as made:
         yield made
 

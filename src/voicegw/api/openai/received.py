@@ -87,4 +87,4 @@ async def _json(request: Request, upload: Upload) -> dict[str, Any]:
     for piece in base64_pieces(text, f"{AUDIO}.data"):
         upload.put(piece)
         await asyncio.sleep(0)
-    return fields
+    return {name: value for name, value in fields.items() if value != ""}  # as in a form

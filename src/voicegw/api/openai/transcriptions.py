@@ -5,15 +5,20 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from voicegw.api.openai.described_uploads import TRANSCRIPTIONS, TRANSLATIONS
+from voicegw.api.openai.described_uploads import described_upload
 from voicegw.api.openai.transcribed import Intake, TranscriptionResponse
 
 
-def transcription_routes(intake: Intake) -> APIRouter:
-    """Make the routes, without the prefix of the API's version."""
+def transcription_routes(intake: Intake, input_chars: int) -> APIRouter:
+    """Make the routes, without the prefix of the API's version.
+
+    Args:
+        intake: Where uploads go.
+        input_chars: Characters that a prompt may have, as the document tells them.
+    """
     routes = APIRouter()
 
-    @routes.post("/audio/transcriptions", **TRANSCRIPTIONS)
+    @routes.post("/audio/transcriptions", **described_upload("transcribe", input_chars))
     async def transcriptions() -> Response:
         """Write what is said in an audio file.
 
@@ -22,7 +27,7 @@ def transcription_routes(intake: Intake) -> APIRouter:
         """
         return TranscriptionResponse(intake, "transcribe")
 
-    @routes.post("/audio/translations", **TRANSLATIONS)
+    @routes.post("/audio/translations", **described_upload("translate", input_chars))
     async def translations() -> Response:
         """Write in English what is said in an audio file of another language."""
         return TranscriptionResponse(intake, "translate")
