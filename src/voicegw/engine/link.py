@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from voicegw.backend import ModelInfo, Utterance, Voice
 from voicegw.engine import codec, wire
+from voicegw.engine.alarm import Alarm
 from voicegw.engine.operations import OPERATIONS
 from voicegw.engine.spec import ModelState
 from voicegw.errors import InvalidRequest, VoicegwError, WorkerLost
@@ -49,46 +50,6 @@ class StreamWatch(Protocol):
         ...
 
 
-class _Alarm:
-    """Ends a wait that lasts too long.
-
-    One timer serves all waits of a stream, one after another. It is moved when it rings too early, not before every
-    wait: to set and unset a timer costs 5 us, a tenth of what a chunk may cost altogether.
-    """
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._waiter = self._loop.create_future()
-        self._due = 0.0
-
-    def guarded(self, within_s: float) -> asyncio.Future[None]:
-        """Make a future to wait for: it gets a TimeoutError unless it is done in time."""
-        self._waiter, self._due = self._loop.create_future(), self._loop.time() + within_s
-        if self._timer is None or self._timer.when() > self._due:
-            self._set()
-        return self._waiter
-
-    def clear(self) -> None:
-        """Let the timer go."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _set(self) -> None:
-        self.clear()
-        self._timer = self._loop.call_at(self._due, self._ring)
-
-    def _ring(self) -> None:
-        self._timer = None
-        if self._waiter.done():
-            return  # the next wait sets it again
-        if self._loop.time() < self._due:
-            self._set()
-        else:
-            self._waiter.set_exception(TimeoutError())
-
-
 class LinkStream:
     """One request under way: an iterator of its events, bounded by its credit.
 
@@ -118,7 +79,7 @@ class LinkStream:
         self._tasks: list[asyncio.Task[None]] = []
         self._events: deque[tuple[Any, int] | Exception] = deque()
         self._waiter: asyncio.Future[None] | None = None
-        self._alarm = _Alarm()
+        self._alarm = Alarm()
         self._window = wire.Window(window, lambda amount: link.send("credit", number, amount))
         self._input = wire.Credit(0)
         self._ours = False
