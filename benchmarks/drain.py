@@ -52,7 +52,7 @@ async def measure(streams: int, *, words: int = 4, signals: int = 1) -> Figures:
         listeners = [asyncio.create_task(_listen(server.target, spoken, started)) for _ in range(streams)]
         for _ in range(streams):
             await started.acquire()
-        workers = server.workers()
+        children = server.children()
         ready, refused, retry_after = await _told_to_stop(server)
         asked_at = time.monotonic()
         if signals > 1:
@@ -60,7 +60,7 @@ async def measure(streams: int, *, words: int = 4, signals: int = 1) -> Figures:
         heard = await asyncio.gather(*listeners)
         exit_status = await asyncio.to_thread(server.wait)
         exit_s = time.monotonic() - asked_at
-        orphans = len(survivors(workers))
+        orphans = len(survivors(children))
     return Figures(
         exact=heard.count(reference),
         broken=heard.count(None),

@@ -32,7 +32,7 @@ def measure() -> Figures:
         while any(model["state"] != "ready" for model in server.health()[1]["models"].values()):
             pass
         cost = Watch(server.process.pid).read()
-        tree = [psutil.Process(server.process.pid), *server.workers()]
+        tree = [psutil.Process(server.process.pid), *server.children()]
         pss = sum(getattr(process.memory_full_info(), "pss", 0) for process in tree)
         return Figures(server.ready_s, cost.gateway_rss / 1e6, cost.tree_rss / 1e6, pss / 1e6, cost.processes)
 

@@ -53,7 +53,11 @@ class Server:
         return Target.of(self.url)
 
     def workers(self) -> list[psutil.Process]:
-        """List the worker processes that run now."""
+        """List the worker processes of models that run now; those that decode uploads are none."""
+        return [each for each in self.children() if each.cmdline()[-1:] != ["decode"]]
+
+    def children(self) -> list[psutil.Process]:
+        """List all processes that the gateway has below it now."""
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def signal(self, number: signal.Signals = signal.SIGTERM) -> None:

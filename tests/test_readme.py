@@ -164,6 +164,7 @@ def test_the_table_of_errors_is_true(server: RunningServer) -> None:
     kinds = [kind for kind in vars(voicegw.errors).values() if isinstance(kind, type)]
     known = {kind.default_code: kind.status for kind in kinds if issubclass(kind, voicegw.errors.VoicegwError)}
     assert codes.pop("model_not_found") == voicegw.errors.NotFound.status
+    assert codes.pop("invalid_file_format") == voicegw.errors.InvalidRequest.status
     assert codes.pop("rate_limit_exceeded") == voicegw.errors.Overloaded.status
     assert codes.items() <= known.items()
     missing = httpx.post(f"{server.url}/v1/audio/speech", json={"model": "no", "input": "a", "voice": "alloy"})

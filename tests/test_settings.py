@@ -116,7 +116,7 @@ def test_what_decodes_uploads_as_the_engine_takes_it() -> None:
     spec = limits.decode_spec()
     assert (spec.id, spec.backend, spec.workers, spec.expendable, spec.renew_after) == ("decode", "decode", 3, True, 4)
     assert spec.renew_growth_bytes == 128 * 2**20
-    assert spec.parameters == {"upload_bytes": 25 * 2**20, "memory_bytes": 256 * 2**20, "stuck_s": 3.0, "wall_s": 50.0}
+    assert spec.parameters == {"upload_bytes": 25 * 2**20, "memory_bytes": 256 * 2**20, "stuck_s": 2.0, "wall_s": 50.0}
     assert Decoder.describe(spec.parameters).kind == "decode"
     assert limits.decode_engine() == replace(limits.engine(), queue_per_slot=7, stall_s=55.0)
 

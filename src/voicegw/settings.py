@@ -174,7 +174,7 @@ class Limits(_Part):
     decode_workers: Annotated[int, Field(ge=1, le=64)] = 2
     decode_queue: Annotated[int, Field(ge=0)] = 32
     decode_memory_bytes: Bytes = 256 * 2**20
-    decode_stuck_s: Seconds = 3.0
+    decode_stuck_s: Seconds = 2.0
     decode_wall_s: Seconds = 300.0
     decode_renew: Count = 1000
     input_chars: Count = 100_000

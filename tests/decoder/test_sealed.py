@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 import tempfile
 from pathlib import Path
 
@@ -131,10 +130,9 @@ async def test_what_kills_its_worker_is_refused_and_the_next_upload_is_decoded(w
         error = await refused(decoder, word.encode() + b"\n")
         assert (error.code, error.message) == ("audio_undecodable", CRASHED)
         await works(decoder)
+        await until(lambda: [child.pid in before for child in children()] in ([True, False], [False, True]))
         await all_ready(decoder)
-        after = {child.pid for child in children()}
-        assert len(before & after) == 1
-        assert len(after) == 2
+        await works(decoder)
 
 
 @pytest.mark.parametrize("word", ["sleep", "sleep and hold the lock"])
@@ -144,7 +142,6 @@ async def test_what_only_waits_is_ended_by_the_clock(word: str) -> None:
         await works(decoder)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="no other system keeps a limit of address space")
 async def test_what_eats_memory_is_refused() -> None:
     async with decoders("hostile") as decoder:
         error = await refused(decoder, b"eat\n")
@@ -244,7 +241,6 @@ async def test_a_worker_is_renewed_after_so_many_uploads_and_nobody_notices() ->
         await until(lambda: len(seen | {child.pid for child in children()}) >= 2)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="no other system tells a process's memory without a library")
 async def test_a_worker_that_keeps_memory_is_renewed() -> None:
     async with decoders("hostile", decode_workers=1, decode_memory_bytes=256 * 2**20) as decoder:
         (before,) = children()

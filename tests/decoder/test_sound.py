@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tests.decoder.kit import Pcm, decoded
 from tests.support.recordings import Track, encoded, tone, wav
 from voicegw.backend import DecodeDone
-from voicegw.decoder.sound import Converter, mono
+from voicegw.decoder.sound import Converter, mono, samples_of
 
 NOISE = np.random.default_rng(5).integers(-32768, 32767, (48_000, 2), np.int16, endpoint=True)
 
@@ -60,7 +60,7 @@ def planar(channels: int) -> AudioFrame:
 @pytest.mark.parametrize("channels", [7, 8, 16])
 def test_many_planes_are_read_to_their_end_and_no_further(channels: int) -> None:
     values = np.arange(100 * channels).reshape(100, channels) / 10_000
-    assert mono(planar(channels)) == pytest.approx(32768 * values.mean(axis=1), abs=0.01)
+    assert mono(samples_of(planar(channels))) == pytest.approx(32768 * values.mean(axis=1), abs=0.01)
 
 
 @pytest.mark.parametrize(

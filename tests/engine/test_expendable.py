@@ -98,6 +98,11 @@ async def test_why_a_worker_died_is_told(capfd: pytest.CaptureFixture[str]) -> N
     assert "the worker died (SIGKILL)" in told
 
 
+async def test_a_list_of_processes_says_whose_worker_is_which() -> None:
+    async with ears():
+        assert [child.cmdline()[-1] for child in children()] == ["ears"]
+
+
 async def test_a_worker_is_renewed_after_so_many_requests() -> None:
     async with ears(BRITTLE, renew_after=3) as pool:
         seen = []

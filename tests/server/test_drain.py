@@ -30,7 +30,7 @@ async def test_the_deadline_cuts_them_off() -> None:
     streams = 2
     config = {**tone_config(slots=streams, rtf=1.0), "limits": {"drain_s": 0.2}}
     with serving(config) as server:
-        workers = server.workers()
+        children = server.children()
         started = asyncio.Semaphore(0)
 
         async def listen() -> None:
@@ -47,7 +47,7 @@ async def test_the_deadline_cuts_them_off() -> None:
         heard = await asyncio.gather(*listeners, return_exceptions=True)
         assert [type(each) for each in heard] == [Broken] * streams
         assert await asyncio.to_thread(server.wait) == 1
-        assert survivors(workers) == []
+        assert survivors(children) == []
 
 
 async def test_a_slow_listener_gets_the_last_byte() -> None:
@@ -66,10 +66,10 @@ async def test_a_slow_listener_gets_the_last_byte() -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_an_idle_connection_holds_nothing_up(number: signal.Signals) -> None:
     with serving(tone_config()) as server:
-        workers = server.workers()
+        children = server.children()
         async with stream(server.target, body(words=1)) as connection:
             assert len(b"".join([piece async for piece in connection.body()])) == 24_000
             assert connection.reusable
             server.signal(number)
             assert await asyncio.to_thread(server.wait) == 0
-        assert survivors(workers) == []
+        assert survivors(children) == []

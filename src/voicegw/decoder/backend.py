@@ -24,7 +24,7 @@ from voicegw.decoder.formats import refused
 from voicegw.decoder.passes import passes
 from voicegw.decoder.sandbox import Allowance, Watch, seal
 
-_DEFAULTS: Final = {"upload_bytes": 25 * 2**20, "memory_bytes": 256 * 2**20, "stuck_s": 3.0, "wall_s": 300.0}
+_DEFAULTS: Final = {"upload_bytes": 25 * 2**20, "memory_bytes": 256 * 2**20, "stuck_s": 2.0, "wall_s": 300.0}
 
 Steps = Generator[DecodeEvent | None, None, None]
 

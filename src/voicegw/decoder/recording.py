@@ -208,15 +208,24 @@ def _wav_end(data: BytesIO) -> int:
 
 
 def _check_header(data: BytesIO) -> None:
-    """Refuse a WAV with a chunk that goes on behind the end of the file, but for the samples.
+    """Refuse a WAV whose header says what cannot be, before FFmpeg 8 spends seconds or gigabytes on it.
 
-    FFmpeg 8 takes memory for what it says, or looks there for the entries of a list, for seconds.
+    That is a sound that no recording has, or a chunk that goes on behind the end of the file. Only samples may, and
+    what follows them unless it is a list, whose entries would be looked for.
     """
     heard = False
     for name, at, size in _chunks(data):
         heard = heard or name == b"data"
         if at + size > data.getbuffer().nbytes and (name == b"LIST" or not heard):
             raise refused("The file is damaged or cut off: its header is longer than all of it.")
+        if name == b"fmt ":
+            check_sound(*_rate_and_channels(data, at))
+
+
+def _rate_and_channels(data: BytesIO, at: int) -> tuple[int, int]:
+    head = bytes(data.getbuffer()[at : at + 8]).ljust(8, b"\0")
+    _, channels, rate = struct.unpack("<HHI", head)
+    return rate, channels
 
 
 def _missing(end: int, data: BytesIO) -> float:

@@ -9,6 +9,7 @@ for surround sound, which leave the low-frequency channel out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, Final
 
 import numpy as np
@@ -43,9 +44,8 @@ def is_finite(frame: AudioFrame) -> bool:
     return samples.dtype.kind != "f" or bool(np.isfinite(samples).all())
 
 
-def mono(frame: AudioFrame) -> NDArray[np.float32]:
-    """Average the channels of a frame; shape (n,), a step of 16 bit being 1."""
-    samples = samples_of(frame)
+def mono(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Average channels of shape (channels, n); what comes has shape (n,), a step of 16 bit being 1."""
     if samples.dtype.kind == "f":
         samples = samples.clip(-_LOUD, _LOUD)
     mixed = samples[0] if len(samples) == 1 else samples.mean(axis=0, dtype=np.float32)
@@ -82,7 +82,9 @@ class Converter:
         return _s16(self._turned(self._target))
 
     def _resampled(self, frames: Sequence[AudioFrame]) -> NDArray[np.float32]:
-        audio = np.concatenate([np.empty(0, np.float32), *map(mono, frames)])
+        alike = groupby(map(samples_of, frames), lambda samples: (samples.dtype, len(samples)))
+        mixed = [mono(np.concatenate(list(each), axis=1)) for _, each in alike]
+        audio = np.concatenate([np.empty(0, np.float32), *mixed])
         if self._stream is None:
             return audio
         resampled: NDArray[np.float32] = self._stream.resample_chunk(audio)

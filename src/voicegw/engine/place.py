@@ -141,7 +141,8 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - whatever ends a process, its place stays and tries again
             failure = f"the worker could not be run: {type(error).__name__}: {error}"
         if self._worn or (self._spent and failure):
-            log.info("worker_renewed", model=self.spec.id, worker=self.name, why=failure or "worn")
+            tell = log.warning if failure else log.info
+            tell("worker_renewed", model=self.spec.id, worker=self.name, why=failure or "worn")
             self._set(ModelState.LOADING, failure or "")
             return
         if failure is None:

@@ -79,6 +79,7 @@ class WorkerProcess:
                 "-P",
                 "-m",
                 "voicegw.engine.worker",
+                str(config["model"]),  # for whoever looks at a list of processes
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env=environment(python, run_dir),
