@@ -134,6 +134,12 @@ def few_files(tmp_path: Path) -> list[str | Path]:
     return [script]
 
 
+def workers(server: RunningServer) -> list[psutil.Process]:
+    """Give the workers of models; those that decode uploads are none."""
+    children = psutil.Process(server.process.pid).children()
+    return [each for each in children if each.cmdline()[-1:] != ["decode"]]
+
+
 def test_with_few_files_a_flood_costs_neither_service_nor_workers(tmp_path: Path) -> None:
     with ExitStack() as stack:
         server = stack.enter_context(running_server(tmp_path, config=settings(), command=few_files(tmp_path)))
@@ -141,12 +147,12 @@ def test_with_few_files_a_flood_costs_neither_service_nor_workers(tmp_path: Path
         for _ in range(200):
             connected(stack, server.port, b"")
         assert served(server.port) == [200, 200]
-        (worker,) = psutil.Process(server.process.pid).children()
+        (worker,) = workers(server)
         worker.kill()
         for _ in range(100):
             connected(stack, server.port, b"")
         assert served(server.port) == [200, 200]
-        assert [each.pid for each in psutil.Process(server.process.pid).children()] != [worker.pid]
+        assert [each.pid for each in workers(server)] != [worker.pid]
 
 
 def test_when_files_run_out_all_the_same_those_that_are_there_are_served(tmp_path: Path) -> None:
