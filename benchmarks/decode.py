@@ -19,7 +19,7 @@ import av
 import numpy as np
 import psutil
 
-from tests.support.hostile_files import elsewhere, no_audio
+from tests.support.hostile_uploads import elsewhere, no_audio
 from tests.support.recordings import Track, encoded, flac_of_silence, tone, wav
 from voicegw import logs
 from voicegw.audio.decode import Decoder, pieces

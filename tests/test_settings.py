@@ -14,7 +14,8 @@ import voicegw
 from voicegw.api.arrival import Pace
 from voicegw.decoder.backend import Decoder
 from voicegw.engine.spec import EngineLimits, ModelSpec
-from voicegw.settings import OPENAI_SPEECH_NAMES, Limits, Model, Server, Settings
+from voicegw.settings import Limits, Model, Server, Settings
+from voicegw.settings_values import OPENAI_SPEECH_NAMES
 from voicegw.transport.limits import ConnectionLimits
 
 PACKAGED = Path(voicegw.__file__).with_name("voicegw.yaml")

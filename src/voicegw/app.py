@@ -20,15 +20,18 @@ from voicegw.api.docs import docs_routes
 from voicegw.api.exchange import Exchanges
 from voicegw.api.gauges import Gauges
 from voicegw.api.health import health_routes
-from voicegw.api.limits import BodyLimit, Gate, Traffic
+from voicegw.api.limits import BodyLimit, BodySizes, Gate, Traffic
 from voicegw.api.methods import Methods
 from voicegw.api.metrics import Metrics, metric_routes
 from voicegw.api.openai.azure import azure_routes
 from voicegw.api.openai.models import model_routes
 from voicegw.api.openai.speech import speech_routes
+from voicegw.api.openai.transcribed import Intake
+from voicegw.api.openai.transcriptions import transcription_routes
 from voicegw.api.openai.voices import voice_routes
 from voicegw.api.templates import Templates
 from voicegw.api.tracing import Tracing
+from voicegw.api.uploads import UploadSpace
 from voicegw.audio.decode import Decoder
 from voicegw.audio.offloop import encoding_threads
 from voicegw.backend import discovery
@@ -36,11 +39,14 @@ from voicegw.engine.router import Router
 from voicegw.engine.supervisor import Engine
 from voicegw.services.results import Results
 from voicegw.services.speech import SpeechPolicy, SpeechService
+from voicegw.services.transcription import TranscriptionPolicy, TranscriptionService
 from voicegw.settings import Limits, Settings
 from voicegw.settings_load import lexicon_of
 
 log = structlog.get_logger("voicegw.app")
 
+DECODER = "decode"
+"""Id of the model that makes audio of uploads."""
 _DOCUMENT = "/openapi.json"
 
 _PREFIXES = ("/v1", "", "/openai/v1", "/openai")
@@ -50,8 +56,7 @@ _PREFIXES = ("/v1", "", "/openai/v1", "/openai")
 def create_app(settings: Settings) -> FastAPI:
     """Make the application; its lifespan starts the models and ends them.
 
-    ``app.state`` holds ``engine``, ``traffic`` and ``router`` for the server that runs it, and ``decoder``, which makes
-    audio of uploads.
+    ``app.state`` holds ``engine``, ``traffic``, ``router``, ``uploads`` and ``decoder`` for the server that runs it.
 
     Raises:
         CannotTrace: Tracing is on, and OpenTelemetry not installed.
@@ -90,9 +95,10 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     app.state.engine, app.state.traffic, app.state.router = engine, traffic, router
+    app.state.uploads = UploadSpace(settings.limits.upload_memory_bytes)
     app.state.decoder = decoder
     errors.install(app)
-    templates = _add_routes(app, settings, service, metrics)
+    templates = _add_routes(app, settings, service, _intake(settings, router, decoder, app.state.uploads), metrics)
     _add_layers(app, settings, Exchanges(templates, metrics, tracing.ended if tracing else None))
     return app
 
@@ -104,7 +110,7 @@ def _add_layers(app: FastAPI, settings: Settings, exchanges: Exchanges) -> None:
     app.add_middleware(Keys, keys=keys, public_discovery=server.public_discovery, public_metrics=server.public_metrics)
     pace = Pace(settings.limits.body_idle_s, settings.limits.body_bytes_per_s)
     app.add_middleware(Patience, pace=pace, traffic=app.state.traffic)
-    app.add_middleware(BodyLimit, most=settings.limits.json_bytes)
+    app.add_middleware(BodyLimit, sizes=_sizes(settings))
     app.add_middleware(Gate, traffic=app.state.traffic)
     app.add_middleware(Methods)
     app.add_middleware(Boundary, exchanges=exchanges)
@@ -112,7 +118,9 @@ def _add_layers(app: FastAPI, settings: Settings, exchanges: Exchanges) -> None:
         app.add_middleware(Cors, origins=server.cors_origins)
 
 
-def _add_routes(app: FastAPI, settings: Settings, service: SpeechService, metrics: Metrics) -> Templates:
+def _add_routes(
+    app: FastAPI, settings: Settings, service: SpeechService, intake: Intake, metrics: Metrics
+) -> Templates:
     """Add what can be asked for, and give the templates under which it is counted."""
     router: Router = app.state.router
     defaults = settings.defaults
@@ -121,6 +129,7 @@ def _add_routes(app: FastAPI, settings: Settings, service: SpeechService, metric
     listing = [] if settings.server.public_discovery else key
     versioned = (
         (speech_routes(service, settings.limits.input_chars), key),
+        (transcription_routes(intake, settings.limits.input_chars), key),
         (model_routes(router, settings.limits.input_chars), listing),
         (voice_routes(router, defaults.speech, defaults.language, settings.voice_aliases), listing),
     )
@@ -136,7 +145,7 @@ def _add_routes(app: FastAPI, settings: Settings, service: SpeechService, metric
         for routes, needed in versioned:
             app.include_router(routes, prefix=prefix, include_in_schema=shown, dependencies=needed)
             templates.add(routes, prefix, shown=_PREFIXES[0])
-    azure = azure_routes(service)
+    azure = azure_routes(service, intake)
     app.include_router(azure, include_in_schema=False)
     templates.add(azure, shown=_PREFIXES[0])
     templates.add_path(_DOCUMENT, _DOCUMENT)
@@ -151,7 +160,18 @@ def _engine(settings: Settings) -> tuple[Engine, Router]:
     for model, backend in missing.items():
         log.warning("backend_not_installed", model=model, backend=backend, install=f"make install BACKENDS={backend}")
     engine = Engine(present, settings.limits.engine())
-    return engine, Router(engine.pools, settings.all_aliases(), missing)
+    return engine, Router(engine.pools, settings.all_aliases(), missing, settings.without_model())
+
+
+def _intake(settings: Settings, router: Router, decoder: Decoder, uploads: UploadSpace) -> Intake:
+    limits = settings.limits
+    policy = TranscriptionPolicy(limits.input_chars, limits.decoded_s, limits.first_audio_s)
+    service = TranscriptionService(router, decoder, policy)
+    return Intake(service, _sizes(settings), uploads)
+
+
+def _sizes(settings: Settings) -> BodySizes:
+    return BodySizes(settings.limits.json_bytes, settings.limits.upload_bytes)
 
 
 def _policy(settings: Settings) -> SpeechPolicy:

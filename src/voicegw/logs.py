@@ -60,6 +60,7 @@ def configure(level: Literal["debug", "info", "warning", "error"], form: Literal
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a broken form is its sender's affair
     uvicorn = logging.getLogger("uvicorn.error")
     uvicorn.filters[:] = [broken_stream_in_one_line]
 

@@ -6,7 +6,7 @@ from is the business of :mod:`voicegw.settings_load`; made directly, ``Settings(
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from voicegw.engine.spec import EngineLimits, ModelSpec
+from voicegw.settings_checks import inconsistencies
 from voicegw.settings_values import (
+    OPENAI_SPEECH_NAMES,
+    OPENAI_TRANSCRIPTION_NAMES,
     Address,
     Bytes,
     Count,
@@ -27,19 +30,6 @@ from voicegw.settings_values import (
     Sha256,
 )
 from voicegw.transport.limits import ConnectionLimits
-
-OPENAI_SPEECH_NAMES: Final = (
-    "tts-1",
-    "tts-1-hd",
-    "gpt-4o-mini-tts",
-    "gpt-4o-mini-tts-2025-03-20",
-    "gpt-4o-mini-tts-2025-12-15",
-)
-"""Model names that OpenAI's clients send for speech; aliases of ``defaults.speech`` unless configured otherwise."""
-
-
-DECODER_BYTES: Final = 64 * 2**20
-"""Memory that decoding needs whatever the upload: with less, some codecs cannot begin."""
 
 
 class _Part(BaseModel):
@@ -143,6 +133,7 @@ class Limits(_Part):
         write_idle_s: Seconds within which a client must take some of what is sent to it, however little.
         json_bytes: Size of a JSON body.
         upload_bytes: Size of an uploaded file.
+        upload_memory_bytes: Uploads that are held in memory at a time, all requests together.
         decoded_s: Seconds of audio that an upload may decode to.
         decode_workers: Processes that decode uploads, one at a time each.
         decode_queue: Uploads that may wait for one of them.
@@ -178,6 +169,7 @@ class Limits(_Part):
     write_idle_s: Seconds = 60.0
     json_bytes: Bytes = 16 * 2**20
     upload_bytes: Bytes = 25 * 2**20
+    upload_memory_bytes: Bytes = 256 * 2**20
     decoded_s: Seconds = 4 * 3600.0
     decode_workers: Annotated[int, Field(ge=1, le=64)] = 2
     decode_queue: Annotated[int, Field(ge=0)] = 32
@@ -319,16 +311,25 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _consistent(self) -> Settings:
-        problems = list(_inconsistencies(self))
+        problems = list(inconsistencies(self))
         if problems:
             raise ValueError("\n".join(problems))
         return self
 
     def all_aliases(self) -> dict[str, str]:
-        """Give alias to model id: the configured aliases, and OpenAI's speech names that nothing else claims."""
+        """Give alias to model id: the configured aliases, and OpenAI's names that nothing else claims."""
+        meant = dict.fromkeys(OPENAI_SPEECH_NAMES, self.defaults.speech)
+        if self.defaults.transcription is not None:
+            meant |= dict.fromkeys(OPENAI_TRANSCRIPTION_NAMES, self.defaults.transcription)
         taken = {model.id for model in self.models}
-        known = {name: self.defaults.speech for name in OPENAI_SPEECH_NAMES if name not in taken}
-        return {**known, **self.aliases}
+        return {**{name: model for name, model in meant.items() if name not in taken}, **self.aliases}
+
+    def without_model(self) -> dict[str, str]:
+        """Give the names that clients know although no model has them here, each with what to configure."""
+        if self.defaults.transcription is not None:
+            return {}
+        advice = "no model transcribes; add one that does to 'models' and name it in 'defaults.transcription'"
+        return dict.fromkeys(OPENAI_TRANSCRIPTION_NAMES, advice)
 
 
 def merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
@@ -352,54 +353,3 @@ def _with_defaults(given: dict[str, Any]) -> dict[str, Any]:
 
 def _id(entry: Any) -> Any:
     return entry.get("id") if isinstance(entry, Mapping) else getattr(entry, "id", None)
-
-
-def _inconsistencies(settings: Settings) -> Iterator[str]:
-    """Name what is well-formed but cannot be true, each as one line that begins with the key's path."""
-    ids = [model.id for model in settings.models]
-    if not ids:
-        yield "models: at least one is needed"
-        return
-    for index, id_ in enumerate(ids):
-        if id_ in ids[:index]:
-            yield f"models[{index}].id: {id_!r} is the id of another model"
-    for alias in settings.aliases:
-        if alias in ids:
-            yield f"aliases.{alias}: this is the id of a model; an alias needs a name of its own"
-    for path, model in _references(settings):
-        if model not in ids:
-            yield f"{path}: there is no model {model!r} (models: {', '.join(ids)})"
-    yield from _repeated_keys(settings.server)
-    yield from _pairs(settings)
-
-
-def _repeated_keys(server: Server) -> Iterator[str]:
-    hashes = [key.sha256 for key in server.api_keys]
-    for index, digest in enumerate(hashes):
-        if digest in hashes[:index]:
-            yield f"server.api_keys[{index}].sha256: another entry has the same"
-
-
-def _references(settings: Settings) -> Iterator[tuple[str, str]]:
-    """Give every place that names a model, with the name it holds."""
-    yield from ((f"aliases.{alias}", target) for alias, target in settings.aliases.items())
-    yield from ((f"voice_aliases.{model}", model) for model in settings.voice_aliases)
-    for kind in ("speech", "clone", "transcription"):
-        model = getattr(settings.defaults, kind)
-        if model is not None:
-            yield f"defaults.{kind}", model
-
-
-def _pairs(settings: Settings) -> Iterator[str]:
-    server, limits = settings.server, settings.limits
-    if server.tls_key and not server.tls_cert:
-        yield "server.tls_cert: missing; server.tls_key is of no use without its certificate"
-    if server.tls_cert and not server.tls_key:
-        yield "server.tls_key: missing; server.tls_cert is of no use without its key"
-    if limits.worker_hang_s <= limits.worker_ping_s:
-        yield "limits.worker_hang_s: must be longer than limits.worker_ping_s"
-    needed = 2 * limits.upload_bytes + DECODER_BYTES
-    if limits.decode_memory_bytes < needed:
-        yield f"limits.decode_memory_bytes: must be at least {needed} for limits.upload_bytes as it is"
-    if limits.restart_max_s < limits.restart_base_s:
-        yield "limits.restart_max_s: must not be shorter than limits.restart_base_s"

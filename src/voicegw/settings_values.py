@@ -1,4 +1,4 @@
-"""Values of the settings as people write them: sizes, durations, names, files, hashes."""
+"""Values of the settings as people write them: sizes, durations, names, files, hashes; and names that clients send."""
 
 from __future__ import annotations
 
@@ -8,6 +8,29 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field
+
+OPENAI_SPEECH_NAMES: Final = (
+    "tts-1",
+    "tts-1-hd",
+    "gpt-4o-mini-tts",
+    "gpt-4o-mini-tts-2025-03-20",
+    "gpt-4o-mini-tts-2025-12-15",
+)
+"""Model names that OpenAI's clients send for speech; aliases of ``defaults.speech`` unless configured otherwise."""
+
+OPENAI_TRANSCRIPTION_NAMES: Final = (
+    "whisper-1",
+    "gpt-transcribe",
+    "gpt-4o-transcribe",
+    "gpt-4o-mini-transcribe",
+    "gpt-4o-mini-transcribe-2025-03-20",
+    "gpt-4o-mini-transcribe-2025-12-15",
+    "gpt-4o-transcribe-diarize",
+)
+"""The same for transcription: aliases of ``defaults.transcription``, where there is one."""
+
+DECODER_BYTES: Final = 64 * 2**20
+"""Memory that decoding needs whatever the upload: with less, some codecs cannot begin."""
 
 _SIZES: Final = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}

@@ -15,7 +15,7 @@ from tests.support.raw import head, peer, post
 from voicegw.api.arrival import Arrival, Pace, Patience
 from voicegw.api.boundary import Boundary
 from voicegw.api.exchange import Exchanges
-from voicegw.api.limits import BodyLimit, Gate, Traffic
+from voicegw.api.limits import BodyLimit, BodySizes, Gate, Traffic
 from voicegw.api.metrics import Metrics
 from voicegw.api.templates import Templates
 
@@ -27,7 +27,7 @@ def gateway(app: Any, pace: Pace, traffic: Traffic | None = None, most: int = MA
     """Put the layers around an application that a request's body passes."""
     traffic = traffic or Traffic()
     exchanges = Exchanges(Templates(), Metrics({}))
-    return Boundary(Gate(BodyLimit(Patience(app, pace, traffic), most), traffic), exchanges)
+    return Boundary(Gate(BodyLimit(Patience(app, pace, traffic), BodySizes(most, most)), traffic), exchanges)
 
 
 def test_time_is_lost_by_waiting_and_earned_by_bytes() -> None:

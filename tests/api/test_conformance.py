@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,16 @@ import httpx
 import pytest
 
 from tests.support.server import RunningServer, running_server
+from tests.support.uploads import ears_installed, sound
 
 KEY = "sk-conformance"
 MODELS = ("tone", "tts-1")
-CONFIG = {"models": [{"id": "tone", "backend": "tone"}], "limits": {"input_chars": 200}}
+AUDIO = b64encode(sound(0.2)).decode()
+CONFIG = {
+    "models": [{"id": "tone", "backend": "tone"}, {"id": "ears", "backend": "ears", "required": True}],
+    "defaults": {"transcription": "ears"},
+    "limits": {"input_chars": 200},
+}
 KEYS = {"server": {"api_keys": [{"sha256": hashlib.sha256(KEY.encode()).hexdigest(), "name": "conformance"}]}}
 EXAMPLES = 25
 
@@ -25,7 +32,7 @@ EXAMPLES = 25
 @pytest.fixture(params=[{}, KEYS], ids=["without keys", "with keys"], scope="module")
 def described(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     config = json.dumps({**CONFIG, **request.param})
-    with running_server(tmp_path_factory.mktemp("described"), config=config) as running:
+    with ears_installed(), running_server(tmp_path_factory.mktemp("described"), config=config) as running:
         yield running
 
 
@@ -42,7 +49,24 @@ def narrowed(document: dict[str, Any]) -> dict[str, Any]:
     fields["model"] = {"enum": [*MODELS]}
     fields["voice"] = {"anyOf": [known, named, {"type": "null"}]}
     fields["strict_parameters"] = {"enum": [False, "false", None]}
+    for path in ("/v1/audio/transcriptions", "/v1/audio/translations"):
+        _narrow_upload(document["paths"][path]["post"])
     return document
+
+
+def _narrow_upload(route: dict[str, Any]) -> None:
+    """Leave the JSON form, and in it what is audio: of made-up bytes nothing can be heard."""
+    route["parameters"] = [each for each in route["parameters"] if each["name"] != "x-voicegw-strict"]
+    del route["requestBody"]["content"]["multipart/form-data"]
+    fields = route["requestBody"]["content"]["application/json"]["schema"]["properties"]
+    fields["input_audio"] = {"enum": [{"data": AUDIO}, {"data": AUDIO, "format": "wav"}]}
+    fields["model"] = {"enum": ["ears", "whisper-1"]}
+    fields["strict_parameters"] = {"enum": [False, "false", None]}
+    for name in ("language", "languages"):
+        fields[name] = {"enum": ["en", "en-US", None]}
+    for name in ("known_speaker_names", "known_speaker_references"):  # as many of one as of the other
+        fields[name] = {"enum": [None]}
+    fields["response_format"]["enum"] = [each for each in fields["response_format"]["enum"] if each != "diarized_json"]
 
 
 def test_requests_made_from_the_document_find_nothing_that_it_does_not_tell(

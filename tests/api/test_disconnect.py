@@ -15,7 +15,7 @@ import pytest
 from starlette.types import Message
 
 from tests.support.gateway import Gateway, serving, speech_body, wait_until
-from voicegw.api.disconnect import while_connected
+from voicegw.api.disconnect import Listener, while_connected
 from voicegw.app import create_app
 from voicegw.backend import SpeechEvent, Utterance
 from voicegw.errors import Cancelled, InvalidRequest
@@ -215,6 +215,57 @@ async def test_work_that_ends_as_the_client_leaves_keeps_its_outcome() -> None:
             return
 
     await while_connected(client.receive, work())
+
+
+async def test_work_that_is_near_its_end_is_let_come_to_it() -> None:
+    client, asked, done = Client(), asyncio.Event(), []
+
+    def finishes() -> bool:
+        asked.set()
+        return True
+
+    async def work() -> None:
+        client.left.set()
+        await asked.wait()
+        done.append(listener.gone)
+
+    listener = Listener(finishes)
+    await while_connected(client.receive, work(), listener)
+    assert done == [True]
+
+
+async def test_what_goes_wrong_near_the_end_is_raised() -> None:
+    client = Client()
+
+    async def work() -> None:
+        client.left.set()
+        await asyncio.sleep(0.001)
+        raise InvalidRequest("no")
+
+    with pytest.raises(InvalidRequest):
+        await while_connected(client.receive, work(), Listener(lambda: True))
+
+
+async def test_even_work_near_its_end_is_cancelled_with_the_server_side() -> None:
+    client, asked, ended = Client(), asyncio.Event(), asyncio.Event()
+
+    def finishes() -> bool:
+        asked.set()
+        return True
+
+    async def work() -> None:
+        client.left.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(while_connected(client.receive, work(), Listener(finishes)))
+    await asked.wait()
+    task.cancel()
+    await asyncio.wait((task,))
+    assert task.cancelled()
+    assert ended.is_set()
 
 
 async def test_cancelling_the_server_side_cancels_the_work() -> None:

@@ -56,6 +56,8 @@ def test_the_routes_are_those_of_openai(document: dict[str, Any]) -> None:
         "/health/ready",
         "/metrics",
         "/v1/audio/speech",
+        "/v1/audio/transcriptions",
+        "/v1/audio/translations",
         "/v1/models",
         "/v1/models/{model}",
         "/v1/audio/models",

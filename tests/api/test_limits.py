@@ -12,7 +12,7 @@ import pytest
 from starlette.types import Message
 
 from tests.support.gateway import Gateway, serving, speech_body, wait_until
-from voicegw.api.limits import BodyLimit, Gate, Traffic
+from voicegw.api.limits import BodyLimit, BodySizes, Gate, Traffic
 from voicegw.app import create_app
 from voicegw.errors import Unavailable
 from voicegw.settings import Model, Settings
@@ -153,8 +153,9 @@ async def test_other_scopes_pass() -> None:
     async def put(message: Message) -> None:
         raise AssertionError(message)
 
-    await Gate(BodyLimit(app, 1), Traffic())({"type": "lifespan"}, get, put)
-    await BodyLimit(app, 1)({"type": "websocket", "path": "/"}, get, put)
+    limit = BodyLimit(app, BodySizes(1, 1))
+    await Gate(limit, Traffic())({"type": "lifespan"}, get, put)
+    await limit({"type": "websocket", "path": "/"}, get, put)
     assert seen == ["lifespan", "websocket"]
 
 

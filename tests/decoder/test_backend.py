@@ -198,6 +198,9 @@ def test_a_stricter_limit_of_the_system_stays(monkeypatch: pytest.MonkeyPatch) -
     kernel = Kernel(monkeypatch, hard=2**20)
     sandbox.seal(Allowance(2**28, 3.0, 300.0))
     assert kernel.limits[resource.RLIMIT_AS] == [(2**20, 2**20)]
+    kernel = Kernel(monkeypatch, hard=1)
+    with Watch(Allowance(2**28, 3.0, 300.0)).step():
+        assert kernel.limits[resource.RLIMIT_CPU] == [(1, 1)]
 
 
 def test_every_step_has_its_own_time_and_all_of_them_theirs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,6 +79,9 @@ def test_raw_samples_are_not_looked_into() -> None:
     data = b"ffconcat version 1.0\nfile sound.wav\n" * 200
     assert decoded(data, raw="mulaw/8000")[1].container == "raw"
     assert refusal(data).code == "invalid_file_format"
+    cut_off = b"RIFF\0\0\0\0WAVEjunk\xff\xff\xff\xff" + bytes(8_000)
+    assert decoded(cut_off, raw="mulaw/8000")[1].container == "raw"
+    assert "header" in refusal(cut_off).message
 
 
 @pytest.mark.parametrize("rate", [0, -1, 3_999, 384_001])

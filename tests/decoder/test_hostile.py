@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from tests.decoder.kit import decoded, refusal
-from tests.support.hostile_files import SOUND, elsewhere, no_audio
+from tests.support.hostile_uploads import SOUND, elsewhere, no_audio
 from tests.support.recordings import FORMATS, Track, encoded, flac_of_silence, tone, wav
 
 ELSEWHERE = elsewhere()

@@ -14,7 +14,7 @@ import pytest
 from tests.decoder.kit import options
 from tests.decoder.workers import SOUND, WAV, all_ready, clip, decoders, pieces, refused, works
 from tests.engine.kit import GUARD_S, LIMITS, Peer, children, until
-from tests.support.hostile_files import elsewhere, no_audio
+from tests.support.hostile_uploads import elsewhere, no_audio
 from tests.support.recordings import FORMATS, flac_of_silence
 from voicegw.engine import wire
 from voicegw.engine.process import WorkerProcess, worker_config

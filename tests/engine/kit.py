@@ -74,12 +74,16 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0.005)
 
 
+OURS: set[int] = set()
+"""Process ids of the workers that were started from the tests' own thread; gateways of other tests run in others."""
+
+
 def children() -> list[psutil.Process]:
-    """Give the worker processes that are alive."""
+    """Give the worker processes that are alive, those of this test's own engines."""
     found = []
     for child in psutil.Process().children():
         with suppress(psutil.Error):  # it ended meanwhile
-            found += [child] if "voicegw.engine.worker" in child.cmdline() else []
+            found += [child] if child.pid in OURS and "voicegw.engine.worker" in child.cmdline() else []
     return found
 
 

@@ -56,6 +56,7 @@ async def test_expendable_workers_are_replaced_at_once_however_often_they_die() 
                 await uploaded(pool, b"crash")
             await works(pool)
         assert pool.workers[0].retry_at is None
+        assert pool.workers[0].restarts == 4
 
 
 async def test_others_are_not() -> None:
@@ -113,7 +114,7 @@ async def test_a_worker_is_renewed_after_so_many_requests() -> None:
                 await works(pool)
             await until(lambda seen=seen: [p.pid for p in children()] not in ([], [seen[-1]]))  # type: ignore[misc]  # mypy types no default
         assert len(set(seen)) == 3
-        assert pool.workers[0].retry_at is None  # none of these deaths is a crash
+        assert (pool.workers[0].retry_at, pool.workers[0].restarts) == (None, 0)  # none of these deaths is a crash
         await works(pool)
 
 

@@ -50,7 +50,7 @@ async def ears(limits: EngineLimits = LIMITS, **config: Any) -> AsyncIterator[Mo
 
 
 def options(**parameters: Any) -> TranscriptionOptions:
-    return TranscriptionOptions(META, parameters=parameters)
+    return TranscriptionOptions(META, words=True, parameters=parameters)
 
 
 async def pieces(samples: NDArray[np.int16], size: int = 1600) -> AsyncGenerator[NDArray[np.int16], None]:

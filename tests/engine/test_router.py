@@ -12,7 +12,8 @@ from voicegw.errors import NotFound
 
 def router() -> Router:
     pools = {name: ModelPool(ModelSpec(name, name), EngineLimits()) for name in ("tone", "espeak")}
-    return Router(pools, {"tts-1": "espeak", "tts-2": "xtts", "loop": "loop"}, {"xtts": "coqui"})
+    aliases = {"tts-1": "espeak", "tts-2": "xtts", "loop": "loop"}
+    return Router(pools, aliases, {"xtts": "coqui"}, {"whisper-1": "configure one"})
 
 
 def test_an_id_and_an_alias_give_the_pool() -> None:
@@ -31,6 +32,12 @@ def test_the_unknown_is_not_found_and_what_exists_is_named() -> None:
 def test_a_missing_backend_is_named_with_how_to_install_it(name: str) -> None:
     with pytest.raises(NotFound, match=r"make install BACKENDS=coqui, or pip install voicegw-coqui"):
         router().resolve(name)
+
+
+def test_a_name_that_clients_know_says_what_to_configure() -> None:
+    with pytest.raises(NotFound, match=r"'whisper-1' does not exist here; configure one$") as caught:
+        router().resolve("whisper-1")
+    assert caught.value.code == "model_not_found"
 
 
 def test_a_name_without_end_is_not_repeated_without_end() -> None:

@@ -42,7 +42,7 @@ async def test_clients_that_stall_are_closed_and_others_served() -> None:
 
 def test_the_footprint_is_measured() -> None:
     figures = footprint.measure()
-    assert figures.processes == 6  # the gateway, two espeak workers, one tone worker, two that decode uploads
+    assert figures.processes == 6  # the gateway, two espeak workers, one tone worker, two that decode
     assert 0 < figures.gateway_rss_mb < figures.tree_rss_mb
 
 

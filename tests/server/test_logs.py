@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser
 
 from voicegw import logs
 from voicegw.errors import WorkerLost
@@ -101,3 +103,10 @@ def test_the_servers_word_for_an_unfinished_response_is_dropped(capsys: pytest.C
     logging.getLogger("uvicorn.error").error("ASGI callable returned without completing response.")
     logging.getLogger("uvicorn.error").error("something else")
     assert [line["event"] for line in lines(capsys)] == ["something else"]
+
+
+def test_what_is_wrong_with_a_form_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    with pytest.raises(FormParserError):
+        MultipartParser(b"b", {}).write(b"no form")
+    assert lines(capsys) == []

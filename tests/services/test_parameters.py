@@ -35,6 +35,11 @@ def test_declared_parameters_reach_the_model_and_others_are_named() -> None:
     assert ignored == ("nix",)
 
 
+@pytest.mark.parametrize(("given", "value"), [("true", True), ("False", False), (True, True), (False, False)])
+def test_true_and_false_may_be_text(given: object, value: bool) -> None:
+    assert chosen(MODEL, {"denoise": given}) == ({"denoise": value}, ())
+
+
 def test_an_absent_value_is_not_sent() -> None:
     assert chosen(MODEL, {"temperature": None}) == ({}, ())
 
@@ -59,7 +64,7 @@ def test_speed_is_no_extra() -> None:
         ("steps", math.inf),
         ("steps", 0.5),
         ("denoise", 1),
-        ("denoise", "true"),
+        ("denoise", "yes"),
         ("style", "soft"),
         ("style", ["calm"]),
         ("note", 1),

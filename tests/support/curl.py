@@ -18,10 +18,19 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("-f", "--fail", action="store_true")
     parser.add_argument("-H", "--header", action="append", default=[])
     parser.add_argument("-d", "--data")
+    parser.add_argument("-F", "--form", action="append", default=[])
     parser.add_argument("-o", "--output", type=Path)
     asked = parser.parse_args(argv)
     headers = dict(header.split(": ", 1) for header in asked.header)
-    answer = httpx.request("POST" if asked.data else "GET", asked.url, headers=headers, content=asked.data, timeout=60)
+    fields = [field.split("=", 1) for field in asked.form]
+    sent = {
+        "content": asked.data,
+        "data": {name: value for name, value in fields if not value.startswith("@")} or None,
+        "files": {name: (value[1:], Path(value[1:]).read_bytes()) for name, value in fields if value.startswith("@")}
+        or None,
+    }
+    method = "POST" if any(sent.values()) else "GET"
+    answer = httpx.request(method, asked.url, headers=headers, timeout=60, **sent)
     if asked.fail and answer.is_error:
         return 22
     if asked.output:

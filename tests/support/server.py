@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-import psutil
 
 READY_S = 60.0
 """Guards against a server that never gets ready; it takes a second."""
@@ -52,11 +51,6 @@ class RunningServer:
     def port(self) -> int:
         """The port that it listens on."""
         return int(self.url.rpartition(":")[2])
-
-    def workers(self) -> list[psutil.Process]:
-        """List the workers of models that run now; those that decode uploads are none."""
-        children = psutil.Process(self.process.pid).children()
-        return [each for each in children if each.cmdline()[-1:] != ["decode"]]
 
     def wait_ready(self) -> None:
         """Wait until ``/health/ready`` is 200; AssertionError with the log where the server ends first."""

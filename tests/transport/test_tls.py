@@ -15,7 +15,9 @@ from starlette.types import Receive, Scope, Send
 from tests.support.door import echo, opened, read_body
 from tests.support.raw import head, peer, post
 
-SOON_S = 0.3
+SOON_S = 0.6
+CROWDED_S = 3.0
+"""The same where many connections are made first, on a machine that is busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +58,12 @@ async def test_requests_are_served(tls: Tls) -> None:
 @pytest.mark.parametrize("part", [0.0, 0.5, 1.0], ids=["nothing", "half a hello", "a hello"])
 async def test_a_handshake_that_does_not_come_to_its_end(tls: Tls, part: float) -> None:
     first = hello(tls.trusting)
-    async with opened(echo, certificate=tls.certificate, headers_s=SOON_S) as door, AsyncExitStack() as stack:
-        stuck = [await stack.enter_async_context(peer(door.port)) for _ in range(20)]
-        for each in stuck:
-            each.quiet = True
-            each.send(first[: round(part * len(first))])
+    async with opened(echo, certificate=tls.certificate, headers_s=CROWDED_S) as door, AsyncExitStack() as stack:
+        stuck = []
+        for _ in range(20):
+            stuck.append(await stack.enter_async_context(peer(door.port)))
+            stuck[-1].quiet = True
+            stuck[-1].send(first[: round(part * len(first))])
         async with peer(door.port, tls.trusting) as other:
             other.send(post({}))
             assert (await other.answer()).status == 200

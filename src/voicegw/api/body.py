@@ -16,6 +16,7 @@ _VALUES = 500_000
 """Most commas, brackets and braces of a body: each may cost hundreds of bytes of memory once it is parsed."""
 
 _NAMES, _NAME_CHARS = 20, 64
+_YES = ("1", "true")
 
 
 async def json_object(request: Request) -> dict[str, Any]:
@@ -30,12 +31,34 @@ async def json_object(request: Request) -> dict[str, Any]:
         data = await request.body()
     except ClientDisconnect:
         raise Cancelled("the client went away while it sent its request") from None
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    kind = media_type(request)
+    try:
+        return parse_object(data)
+    except InvalidRequest:
+        if kind in _FORMS:
+            raise UnsupportedMedia(f"This path takes a JSON body, not {kind}.") from None
+        raise
+
+
+def strict_by_header(request: Request) -> bool:
+    """Tell whether a request's header asks for parameters without effect to be refused."""
+    return request.headers.get("x-voicegw-strict", "").lower() in _YES
+
+
+def media_type(request: Request) -> str:
+    """Give the content type of the body without its parameters, in small letters; "" where none is told."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """Read a body as one JSON object; the last of equal keys wins.
+
+    Raises:
+        InvalidRequest: It is not UTF-8, not JSON, no object, or holds an absurd number of values.
+    """
     try:
         value = _parse(data)
     except (ValueError, RecursionError) as error:
-        if kind in _FORMS:
-            raise UnsupportedMedia(f"This path takes a JSON body, not {kind}.") from None
         raise InvalidRequest(f"We could not parse the JSON body of your request: {_reason(error)}") from None
     if not isinstance(value, dict):
         raise InvalidRequest("The JSON body of your request must be an object.")
@@ -125,6 +148,7 @@ def flag(fields: Mapping[str, Any], name: str) -> bool:
 
 def _kind(value: Any) -> str:
     kinds = {bool: "a boolean", int: "a number", float: "a number", list: "an array", dict: "an object"}
+    kinds[bytes] = "bytes that are no UTF-8"  # of a form
     return kinds.get(type(value), "null")
 
 

@@ -30,13 +30,14 @@ _FINER_REASONS: Final = {
     (429, "rate_limit_exceeded"): "rate_limit",
     (429, "concurrency_limit_exceeded"): "concurrency",
     (503, "shutting_down"): "draining",
+    (503, "uploads_full"): "uploads",
     (500, "poison_request"): "poison",
 }
 _log = structlog.get_logger("voicegw.api")
 
 
 class Exchange:
-    """One request and its answer; a :class:`voicegw.services.watching.SpeechWatch` of the one speech in it.
+    """One request and its answer; it watches the one speech or transcription in it.
 
     Times are monotonic seconds, 0 where something has not happened.
 
@@ -50,13 +51,15 @@ class Exchange:
         status: Sent to the client; 0 where nothing was.
         outcome: What became of it.
         error: What went wrong, unless the client left.
-        model: Id of the model that was asked to speak, "" where none was.
-        characters: Length of the text.
+        model: Id of the model that was asked, "" where none was.
+        transcribes: Whether it was asked to listen.
+        characters: Length of the text to speak.
         asked_at: When the model was asked.
         admitted_at: When the first utterance got its slot.
         waited_s: Seconds of that in a worker's queue.
         heard_at: When the first audio existed.
-        audio_s: Seconds of audio that were made.
+        told_at: When the first text of a transcription did.
+        audio_s: Seconds of audio that were made, or listened to.
         underruns: How often the model fell behind its listener.
     """
 
@@ -71,8 +74,9 @@ class Exchange:
         self.outcome: Outcome = "ok"
         self.error: Exception | None = None
         self.model = ""
+        self.transcribes = False
         self.characters = 0
-        self.asked_at = self.admitted_at = self.heard_at = 0.0
+        self.asked_at = self.admitted_at = self.heard_at = self.told_at = 0.0
         self.waited_s = self.audio_s = 0.0
         self.underruns = 0
         self._metrics = metrics
@@ -101,8 +105,13 @@ class Exchange:
         self.asked_at = time.monotonic()
         self._of_model = self._metrics.model(model)
 
+    def listens(self, model: str) -> None:
+        """Note which model is to listen."""
+        self.asked(model, 0)
+        self.transcribes = True
+
     def admitted(self, waited_s: float) -> None:
-        """Note that the first utterance has a slot."""
+        """Note that it has a slot, or its first utterance has."""
         self.admitted_at, self.waited_s = time.monotonic(), waited_s
         self._of_model.queue_wait.observe(waited_s)
 
@@ -116,6 +125,18 @@ class Exchange:
         self.audio_s += audio_s
         self._of_model.audio.inc(audio_s)
         if took_s is not None:
+            self._of_model.rtf.observe(took_s / audio_s)
+
+    def told(self) -> None:
+        """Note the first text."""
+        self.told_at = time.monotonic()
+        self._of_model.first_text.observe(self.told_at - self.asked_at)
+
+    def listened(self, audio_s: float, took_s: float | None) -> None:
+        """Note the audio of a transcription."""
+        self.audio_s += audio_s
+        self._of_model.listened.inc(audio_s)
+        if took_s is not None and audio_s:
             self._of_model.rtf.observe(took_s / audio_s)
 
     def ran_dry(self) -> None:
@@ -193,4 +214,6 @@ def _told(exchange: Exchange) -> dict[str, Any]:
         told["queue_s"] = round(exchange.waited_s, 4)
     if exchange.heard_at:
         told |= {"ttfa_s": round(exchange.heard_at - exchange.asked_at, 4), "underruns": exchange.underruns}
+    if exchange.told_at:
+        told["first_text_s"] = round(exchange.told_at - exchange.asked_at, 4)
     return told

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -102,6 +104,36 @@ class Gate:
             self._traffic.leave()
 
 
+@dataclass(frozen=True, slots=True)
+class BodySizes:
+    """How many bytes a body may have.
+
+    Attributes:
+        json_bytes: A JSON body, and all fields of a form beside its file.
+        upload_bytes: A file.
+    """
+
+    json_bytes: int
+    upload_bytes: int
+
+    def most(self, scope: Scope) -> tuple[int, int]:
+        """Give the limit of a request's body, and the one that its sender is told: a file's, where one comes in a form.
+
+        In JSON a file comes as base64.
+        """
+        if scope["method"] != "POST" or not scope["path"].endswith(TAKES_FILES):
+            return self.json_bytes, self.json_bytes
+        if header(scope, b"content-type").lstrip().lower().startswith(b"multipart/"):
+            return self.upload_bytes + self.json_bytes, self.upload_bytes
+        return (most := 4 * self.upload_bytes // 3 + _AROUND_BASE64), most
+
+
+TAKES_FILES: Final = ("/audio/transcriptions", "/audio/translations")
+"""How the paths end to which files are sent."""
+
+_AROUND_BASE64: Final = 64 * 1024
+
+
 class BodyRefused(Exception):
     """What is left of a body will not be read: it is answered with ``error``, and the connection is closed."""
 
@@ -117,23 +149,26 @@ class BodyLimit:
     not read.
     """
 
-    def __init__(self, app: ASGIApp, most: int) -> None:
+    def __init__(self, app: ASGIApp, sizes: BodySizes) -> None:
         self._app = app
-        self._most = most
+        self._sizes = sizes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection of the ASGI server."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        most, told = self._sizes.most(scope)
         announced = _number(header(scope, b"content-length"))
-        if announced > self._most:
-            await _refuse(_too_large(self._most, announced), receive, send, linger=not header(scope, b"expect"))
+        if announced > most:
+            await _refuse(_too_large(told, announced), receive, send, linger=not header(scope, b"expect"))
             return
-        body = _Counted(receive, self._most)
+        body = _Counted(receive, most, told)
         try:
             await self._app(scope, body.receive, send)
         except BodyRefused as refused:
+            if exchange := scope.get("state", {}).get("exchange"):
+                exchange.failed(refused.error)
             await _refuse(refused.error, receive, send, linger=True)
 
 
@@ -145,9 +180,10 @@ def header(scope: Scope, wanted: bytes) -> bytes:
 class _Counted:
     """The receiving side of one request, counting the bytes of its body."""
 
-    def __init__(self, receive: Receive, most: int) -> None:
+    def __init__(self, receive: Receive, most: int, told: int) -> None:
         self._receive = receive
         self._most = most
+        self._told = told
         self._read = 0
 
     async def receive(self) -> Message:
@@ -155,7 +191,7 @@ class _Counted:
         if message["type"] == "http.request":
             self._read += len(message.get("body", b""))
             if self._read > self._most:
-                raise BodyRefused(_too_large(self._most, self._read))
+                raise BodyRefused(_too_large(self._told, self._read))
         return message
 
 

@@ -18,11 +18,12 @@ from starlette.responses import Response
 from voicegw.api.probes import METRICS
 
 FIRST_AUDIO_S: Final = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1, 2, 5)
+FIRST_TEXT_S: Final = (0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 QUEUE_WAIT_S: Final = (0.001, 0.01, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30)
 RTF: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 1, 1.2, 1.5, 2, 5)
 
 REASONS: Final = {
-    False: ("auth", "too_large", "rate_limit", "concurrency", "draining"),
+    False: ("auth", "too_large", "rate_limit", "concurrency", "draining", "uploads"),
     True: ("queue_full", "deadline", "no_worker", "poison"),
 }
 """Why requests are rejected: before a model is known, and where one is."""
@@ -36,9 +37,11 @@ class ModelMetrics:
     """What is counted of one model."""
 
     first_audio: Histogram
+    first_text: Histogram
     queue_wait: Histogram
     rtf: Histogram
     audio: Counter
+    listened: Counter
     underruns: Counter
 
 
@@ -99,15 +102,21 @@ class Metrics:
             "voicegw_time_to_first_audio_seconds", "From a request for speech to its first audio.", FIRST_AUDIO_S
         )
         queue_wait = self._histogram("voicegw_queue_wait_seconds", "Waiting for a slot in a worker.", QUEUE_WAIT_S)
-        rtf = self._histogram("voicegw_rtf", "A model's time for an utterance, by how long that is heard.", RTF)
+        first_text = self._histogram(
+            "voicegw_time_to_first_text_seconds", "From a request for a transcription to what is heard.", FIRST_TEXT_S
+        )
+        rtf = self._histogram("voicegw_rtf", "A model's time for audio made or listened to, by its length.", RTF)
         audio = self._counter("voicegw_audio_seconds", "Audio made.", *_MODEL)
+        listened = self._counter("voicegw_listened_seconds", "Audio listened to.", *_MODEL)
         underruns = self._counter("voicegw_underruns", "Times that a model fell behind a listener.", *_MODEL)
         return {
             model: ModelMetrics(
                 first_audio=first_audio.labels(model, backend),
+                first_text=first_text.labels(model, backend),
                 queue_wait=queue_wait.labels(model, backend),
                 rtf=rtf.labels(model, backend),
                 audio=audio.labels(model, backend),
+                listened=listened.labels(model, backend),
                 underruns=underruns.labels(model, backend),
             )
             for model, backend in self._backends.items()

@@ -147,12 +147,18 @@ def _attributes(exchange: Exchange, scope: Scope) -> Iterator[tuple[str, Attribu
 
 
 def _phases(exchange: Exchange) -> Iterator[tuple[str, float, float]]:
-    """Give what a speech went through as far as it came, each phase with its begin and its end."""
+    """Give what a speech or transcription went through as far as it came, each phase with its begin and its end."""
     phases = {
         "speech.queue": exchange.asked_at,
         "speech.first_audio": exchange.admitted_at,
         "speech.speaking": exchange.heard_at,
     }
+    if exchange.transcribes:
+        phases = {
+            "transcription.queue": exchange.asked_at,
+            "transcription.first_text": exchange.admitted_at,
+            "transcription.listening": exchange.told_at,
+        }
     reached = [(name, begin) for name, begin in phases.items() if begin]
     ends = [*(begin for _, begin in reached[1:]), exchange.ended]
     yield from ((name, begin, end) for (name, begin), end in zip(reached, ends, strict=False))

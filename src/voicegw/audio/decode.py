@@ -36,10 +36,11 @@ class Decoder:
         spec: What they run.
         limits: The engine's bounds for them.
         max_s: Seconds of audio that any upload may have.
+        log_requests: Whether they log every upload.
     """
 
-    def __init__(self, spec: ModelSpec, limits: EngineLimits, max_s: float) -> None:
-        self._engine = Engine([spec], limits)
+    def __init__(self, spec: ModelSpec, limits: EngineLimits, max_s: float, *, log_requests: bool = True) -> None:
+        self._engine = Engine([spec], limits, log_requests=log_requests)
         self._max_s = max_s
         self.pool: ModelPool = self._engine.pools[spec.id]
 

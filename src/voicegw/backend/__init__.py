@@ -33,7 +33,7 @@ from voicegw.backend.contract import (
     Word,
     WordTiming,
 )
-from voicegw.backend.manifest import Limits, ModelInfo, Parameter, VoiceInfo
+from voicegw.backend.manifest import Limits, ListeningOption, ModelInfo, Parameter, VoiceInfo
 from voicegw.errors import BackendFailed, InvalidRequest, TextTooLong
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "InvalidRequest",
     "Language",
     "Limits",
+    "ListeningOption",
     "Mark",
     "ModelInfo",
     "Parameter",

@@ -194,7 +194,10 @@ class Hypothesis:
 
 @dataclass(frozen=True, slots=True)
 class TranscriptSegment:
-    """A piece of the transcript, final and never revised. ``seek`` counts hops of 10 ms."""
+    """A piece of the transcript, final and never revised. ``seek`` counts hops of 10 ms.
+
+    The texts of all of them, joined as they are, are the transcript: the space before a word is part of its segment.
+    """
 
     seek: int
     start_s: float
@@ -223,7 +226,11 @@ TranscriptEvent: TypeAlias = Language | Hypothesis | TranscriptSegment | Transcr
 
 @dataclass(frozen=True, slots=True)
 class TranscriptionOptions:
-    """How to transcribe. ``languages``: () = all, one = given, several = detect among these."""
+    """How to transcribe.
+
+    ``languages``: () = all, one = given, several = detect among these. ``temperatures``: () = the model's own choice,
+    else tried in turn. What is not among :attr:`ModelInfo.options` has its default.
+    """
 
     meta: RequestMeta
     task: Literal["transcribe", "translate"] = "transcribe"

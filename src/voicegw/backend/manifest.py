@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
+
+ListeningOption: TypeAlias = Literal["translate", "prompt", "keywords", "temperature", "logprobs"]
+"""What a request may ask of a transcription beyond its language and words, and not every model can honour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class ModelInfo:
         determinism: ``exact``; ``same_bucket`` (equal at equal batch size only); ``none``.
         licence: SPDX name of the weights' licence, shown to the user.
         revision: Changes when the same request would sound different.
+        options: Transcription: what it honours; ``translate`` is into English.
     """
 
     kind: Literal["speech", "transcription", "activity", "embedding", "decode"]
@@ -79,3 +83,4 @@ class ModelInfo:
     licence: str = "unknown"
     revision: str = ""
     ipa: bool = False
+    options: tuple[ListeningOption, ...] = ()

@@ -58,16 +58,19 @@ class Connection:
         return cls(*await asyncio.open_connection(target.host, target.port, ssl=context, limit=_LIMIT), target)
 
     async def post(self, path: str, fields: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> None:
-        """Send a JSON body and wait for the head of the answer: ``status`` and ``headers`` (names in lower case).
+        """Send a JSON body and wait for the head of the answer; see :meth:`send`."""
+        await self.send(path, json.dumps(fields).encode(), {"content-type": "application/json", **(headers or {})})
+
+    async def send(self, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Send a body and wait for the head of the answer: ``status`` and ``headers`` (names in lower case).
 
         Raises:
             Broken: There is none.
         """
-        body = json.dumps(fields).encode()
-        more = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        more = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         head = (
             f"POST {self._target.prefix}{path} HTTP/1.1\r\nhost: {self._target.host}:{self._target.port}\r\n"
-            f"content-type: application/json\r\ncontent-length: {len(body)}\r\n{more}\r\n"
+            f"content-length: {len(body)}\r\n{more}\r\n"
         )
         self.reusable = False
         self._writer.write(head.encode() + body)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
 from voicegw.audio.format import AudioFormat
 from voicegw.bench.client import Broken, Connection, Target
@@ -40,15 +41,20 @@ class Load:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-async def run(load: Load, on_take: Callable[[Take], None] = lambda _: None) -> Summary:
-    """Send the load and sum it up; ``on_take`` is told of every request that is done."""
-    left = iter(range(load.requests))
-    takes: list[Take] = []
+T = TypeVar("T")
+Once: TypeAlias = Callable[[Connection | None], Awaitable[tuple[T, Connection | None]]]
+"""Makes one request, on a connection that is there or on a new one; gives what came, and what can be used again."""
+
+
+async def crowd(requests: int, concurrency: int, once: Once[T], on_take: Callable[[T], None]) -> tuple[list[T], float]:
+    """Have so many clients send so many requests; give what came of each, and the seconds that all took."""
+    left = iter(range(requests))
+    takes: list[T] = []
 
     async def client() -> None:
         connection: Connection | None = None
         for _ in left:
-            take, connection = await _once(load, connection)
+            take, connection = await once(connection)
             takes.append(take)
             on_take(take)
         if connection is not None:
@@ -56,9 +62,22 @@ async def run(load: Load, on_take: Callable[[Take], None] = lambda _: None) -> S
 
     began = time.monotonic()
     async with asyncio.TaskGroup() as group:
-        for _ in range(min(load.concurrency, load.requests)):
+        for _ in range(min(concurrency, requests)):
             group.create_task(client())
-    return summarise(takes, time.monotonic() - began)
+    return takes, time.monotonic() - began
+
+
+async def run(load: Load, on_take: Callable[[Take], None] = lambda _: None) -> Summary:
+    """Send the load and sum it up; ``on_take`` is told of every request that is done."""
+    return summarise(*await crowd(load.requests, load.concurrency, partial(_once, load), on_take))
+
+
+async def kept(connection: Connection | None) -> Connection | None:
+    """Give a connection that can be used again; else close it."""
+    if connection is not None and not connection.reusable:
+        await connection.close()
+        return None
+    return connection
 
 
 async def _once(load: Load, connection: Connection | None) -> tuple[Take, Connection | None]:
@@ -77,10 +96,7 @@ async def _once(load: Load, connection: Connection | None) -> tuple[Take, Connec
     except OSError:
         take.outcome = "refused"
     take.ended = time.monotonic()
-    if connection is not None and not connection.reusable:
-        await connection.close()
-        connection = None
-    return take, connection
+    return take, await kept(connection)
 
 
 async def _listen(load: Load, connection: Connection, take: Take) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import typer
 
-from voicegw.cli import backends, bench, doctor, keys, lists, say, serve
+from voicegw.cli import backends, bench, doctor, keys, lists, say, serve, transcribe
 from voicegw.cli.common import Refused
 from voicegw.errors import VoicegwError
 
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 app.command()(serve.serve)
 app.command()(say.say)
+app.command()(transcribe.transcribe)
 app.command()(lists.models)
 app.command()(lists.voices)
 app.command()(lists.config)

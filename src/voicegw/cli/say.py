@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import aclosing, asynccontextmanager, contextmanager
@@ -26,6 +25,7 @@ from voicegw.cli.common import (
     settings_from,
     told_by,
 )
+from voicegw.cli.files import opened
 
 if TYPE_CHECKING:
     from voicegw.audio.format import AudioFormat
@@ -159,7 +159,7 @@ async def _served(order: _Order, url: str, api_key: str | None) -> AsyncGenerato
 
 async def _write(parts: AsyncGenerator[bytes, None], path: Path | None, form: AudioFormat) -> None:
     async with aclosing(parts):
-        with _opened(path) as file, _progress(path) as told:
+        with opened(path) as file, _progress(path) as told:
             written = 0
             async for part in parts:
                 file.write(part)
@@ -177,28 +177,6 @@ def _true_sizes(file: BinaryIO, written: int) -> None:
 
     file.seek(0)
     file.write(wav_header((written - _WAV_HEAD) // 2))
-
-
-@contextmanager
-def _opened(path: Path | None) -> Generator[BinaryIO, None, None]:
-    """Open the output; a file appears under its name only when it is whole."""
-    if path is None:
-        yield sys.stdout.buffer
-        return
-    if not path.parent.is_dir():
-        raise Refused(f"there is no folder {str(path.parent)!r}")
-    direct = path.exists() and not path.is_file()  # /dev/null, a named pipe
-    written = path if direct else path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with written.open("wb") as file:
-            yield file
-        if not direct:
-            written.replace(path)
-    except OSError as error:
-        raise Refused(f"{path}: {error.strerror or error}") from None
-    finally:
-        if not direct:
-            written.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The clock of a wait that is repeated for every chunk of a stream."""
+"""A limit on waits that follow one another, which costs next to nothing where they are short."""
 
 from __future__ import annotations
 

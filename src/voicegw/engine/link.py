@@ -39,14 +39,14 @@ class WorkerStatus:
 
 
 class StreamWatch(Protocol):
-    """Whoever wants to know how a worker treats one utterance."""
+    """Whoever wants to know how a worker treats one utterance, or one transcription."""
 
     def admitted(self, waited_s: float) -> None:
         """Take note that it has a slot, after so many seconds in the worker's queue."""
         ...
 
     def spoken(self, took_s: float) -> None:
-        """Take note that all of it is spoken, and of the model's seconds: those spent on waiting to be heard not."""
+        """Take note that all of it is spoken or heard, and of the model's seconds: waiting for a listener not."""
         ...
 
 

@@ -182,16 +182,20 @@ class ModelPool:
                 stream.close()
 
     async def transcribe(
-        self, audio: AsyncIterator[NDArray[np.int16]], options: TranscriptionOptions
+        self,
+        audio: AsyncIterator[NDArray[np.int16]],
+        options: TranscriptionOptions,
+        watch: StreamWatch | None = None,
     ) -> AsyncGenerator[TranscriptEvent, None]:
         """Transcribe mono audio at the model's rate while it comes; what ``audio`` raises is raised.
 
-        Nothing is taken from ``audio`` before a worker has a slot, which must be within ``start_within_s``.
+        Nothing is taken from ``audio`` before a worker has a slot, which must be within ``start_within_s``. ``watch``
+        is told what the workers say of it.
 
         Raises:
             VoicegwError: As :meth:`synthesize`; a worker that is lost is replaced while it has had no audio yet.
         """
-        async with aclosing(self._converse("transcribe", options, _s16le(audio))) as events:
+        async with aclosing(self._converse("transcribe", options, _s16le(audio), watch)) as events:
             async for event in events:
                 yield event
 
@@ -225,14 +229,16 @@ class ModelPool:
                     return event.vectors()
         raise BackendFailed("the model gave no embeddings")
 
-    async def _converse(self, op: str, request: Any, source: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
+    async def _converse(
+        self, op: str, request: Any, source: AsyncIterator[bytes], watch: StreamWatch | None = None
+    ) -> AsyncGenerator[Any, None]:
         """Do what takes something in, on the best worker; the operation's last event is the last one given."""
         deadline = time.monotonic() + request.meta.start_within_s
         tries: Iterable[bool] = itertools.repeat(object=False) if self.spec.expendable else (False, True)
         for last_try in tries:
             link = await self._choose(None, deadline)
             timed = replace(request, meta=replace(request.meta, start_within_s=_left_s(deadline)))
-            stream = link.open(op, timed, self._limits.stream_bytes)
+            stream = link.open(op, timed, self._limits.stream_bytes, watch=watch)
             stream.upload(source)
             try:
                 while True:

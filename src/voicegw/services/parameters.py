@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from voicegw.backend.manifest import ModelInfo, Parameter
 from voicegw.errors import InvalidRequest
@@ -12,13 +12,15 @@ from voicegw.errors import InvalidRequest
 _ELSEWHERE = frozenset({"speed"})
 """Has a meaning of its own in every request."""
 
+_TRUTH: Final = {"true": True, "false": False}
+
 _SHOWN, _SHOWN_CHARS = 10, 64
 
 
 def chosen(info: ModelInfo, extras: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Divide a request's extras: the values for the model, and the names of those that nobody obeys.
 
-    An extra that is None counts as absent. A number may be given as text.
+    An extra that is None counts as absent. A number, and true and false, may be given as text.
 
     Raises:
         InvalidRequest: A declared parameter has a value of the wrong type or out of range; ``param`` names it.
@@ -49,6 +51,7 @@ def _checked(parameter: Parameter, value: Any) -> Any:
     if parameter.kind in ("int", "float"):
         return _number(parameter, value)
     if parameter.kind == "bool":
+        value = _TRUTH.get(value.lower(), value) if isinstance(value, str) else value
         fits, wanted = isinstance(value, bool), "true or false"
     elif parameter.kind == "enum":
         fits, wanted = value in parameter.choices, f"one of: {', '.join(parameter.choices)}"

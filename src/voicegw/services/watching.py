@@ -1,4 +1,4 @@
-"""What a speech tells of itself while it goes on, to whoever watches: nothing here knows who that is."""
+"""What a speech or a transcription tells of itself, to whoever watches: nothing here knows who that is."""
 
 from __future__ import annotations
 
@@ -29,8 +29,28 @@ class SpeechWatch(Protocol):
         ...
 
 
+class TranscriptionWatch(Protocol):
+    """Is told how one transcription fares, as a :class:`SpeechWatch` is."""
+
+    def listens(self, model: str) -> None:
+        """Take note of the id of the model that is to listen."""
+        ...
+
+    def admitted(self, waited_s: float) -> None:
+        """Take note that it has a slot, after so many seconds in the worker's queue."""
+        ...
+
+    def told(self) -> None:
+        """Take note of the first segment, or that there is none."""
+        ...
+
+    def listened(self, audio_s: float, took_s: float | None) -> None:
+        """Take note of how much audio was listened to, and of the seconds that took; None if it did not end."""
+        ...
+
+
 class Unwatched:
-    """A speech that nobody watches."""
+    """A speech or a transcription that nobody watches."""
 
     def asked(self, model: str, characters: int) -> None:
         """Do nothing."""
@@ -45,6 +65,15 @@ class Unwatched:
         """Do nothing."""
 
     def ran_dry(self) -> None:
+        """Do nothing."""
+
+    def listens(self, model: str) -> None:
+        """Do nothing."""
+
+    def told(self) -> None:
+        """Do nothing."""
+
+    def listened(self, audio_s: float, took_s: float | None) -> None:
         """Do nothing."""
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,12 +40,20 @@ def told(samples: NDArray[np.float32]) -> str:
     return f" {len(samples)} samples {zlib.crc32((samples * 32768).astype('<i2').tobytes()):08x}."
 
 
+OPTIONS = ("translate", "prompt", "keywords", "temperature", "logprobs")
+FAULTS = ("raise_after", "crash_after", "hang_after")
+FLAGS = ("read_nothing", "hypotheses", "no_done", "echo")
+
+
 class Ears:
     """Hears a segment in every ``segment_s`` seconds of audio, the rest of it at the end.
 
-    Configuration: kind (transcription, activity, embedding or decode), slots, sample_rate, languages, streaming.
-    Parameters of a request: segment_s, hypotheses, read_nothing, raise_after, crash_after, hang_after, block (segments
-    heard until then), confuse (give an event of another operation), no_done. An upload to decode is raw s16le.
+    Configuration: kind (transcription, activity, embedding or decode), slots, sample_rate, languages, streaming, words,
+    options, faults (declare the parameters that follow), deaf (hear nothing), plain (segments have text and times
+    only), tokens (count some; true by default).
+    Parameters of a request: segment_s, hypotheses, read_nothing, raise_after, crash_after, hang_after (segments heard
+    until then), confuse (give an event of another operation), no_done, echo (a segment tells what was asked for). An
+    upload to decode is raw s16le; a worker dies of one that begins with ``crash``.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -57,8 +67,13 @@ class Ears:
             sample_rate=config.get("sample_rate", 16_000),
             languages=tuple(config.get("languages", ("en",))),
             streaming=config.get("streaming", True),
-            words=True,
-            parameters=(Parameter("segment_s", "float", 10.0, 0.01, 3600.0),),
+            words=config.get("words", True),
+            options=tuple(config.get("options", OPTIONS)),
+            parameters=(
+                Parameter("segment_s", "float", 10.0, 0.01, 3600.0),
+                *(Parameter(name, "int") for name in FAULTS if config.get("faults")),
+                *(Parameter(name, "bool") for name in FLAGS if config.get("faults")),
+            ),
             limits=Limits(slots=config.get("slots", 2)),
             licence="Apache-2.0",
             revision="1",
@@ -79,6 +94,8 @@ class Ears:
         p, rate = options.parameters, self.describe(self._config).sample_rate
         size = round(p.get("segment_s", 10.0) * rate)
         yield Language(options.languages[0] if options.languages else "en", 0.75)
+        if p.get("echo"):
+            yield TranscriptSegment(0, 0.0, 0.5, f" {echoed(options)}", (), 0.0, None, None, None)
         waiting, heard, number = np.empty(0, np.float32), 0, 0
         if p.get("confuse"):
             yield AudioChunk(waiting)  # type: ignore[misc]  # what the contract forbids
@@ -86,15 +103,23 @@ class Ears:
             waiting = np.concatenate([waiting, samples])
             if p.get("hypotheses"):
                 yield Hypothesis((Word(heard / rate, (heard + len(waiting)) / rate, f"{len(waiting)}", 0.5),))
-            while len(waiting) >= size:
+            while len(waiting) >= size and not self._config.get("deaf"):
                 await _misbehave(p, number)
-                yield segment(waiting[:size], heard, rate)
+                yield self._said(waiting[:size], heard, options)
                 waiting, heard, number = waiting[size:], heard + size, number + 1
         await _misbehave(p, number)
-        if len(waiting):
-            yield segment(waiting, heard, rate)
+        if len(waiting) and not self._config.get("deaf"):
+            yield self._said(waiting, heard, options)
         if not p.get("no_done"):
-            yield TranscriptDone((heard + len(waiting)) / rate, 1, 2)
+            tokens = (1, 2) if self._config.get("tokens", True) else (None, None)
+            yield TranscriptDone((heard + len(waiting)) / rate, *tokens)
+
+    def _said(self, samples: NDArray[np.float32], at: int, options: TranscriptionOptions) -> TranscriptSegment:
+        made = segment(samples, at, self.describe(self._config).sample_rate)
+        if self._config.get("plain"):
+            return replace(made, avg_logprob=None, compression_ratio=None, no_speech_prob=None, tokens=(), words=())
+        logprobs = tuple((word.text, -0.5) for word in made.words) if options.logprobs else ()
+        return replace(made, words=made.words if options.words else (), logprobs=logprobs)
 
     async def detect(self, audio: AsyncIterator[Samples]) -> AsyncGenerator[Activity, None]:
         """Say that everything but digital silence is speech."""
@@ -117,9 +142,16 @@ class Ears:
             os._exit(9)
         if len(whole) % 2:
             raise InvalidRequest("half a sample", param="file")
-        for start in range(0, len(whole), 3200):
-            yield AudioChunk(np.frombuffer(whole[start : start + 3200], "<i2"))
+        for start in range(0, len(whole), 32_000):
+            yield AudioChunk(np.frombuffer(whole[start : start + 32_000], "<i2"))
         yield DecodeDone(len(whole) / 2 / options.sample_rate, "raw", "pcm_s16le", options.sample_rate, 1)
+
+
+def echoed(options: TranscriptionOptions) -> str:
+    """Give what was asked for, as JSON."""
+    names = ("task", "languages", "prompt", "keywords", "temperatures", "words", "logprobs")
+    told = {name: getattr(options, name) for name in names}
+    return json.dumps({**told, "tenant": options.meta.tenant}, ensure_ascii=False)
 
 
 def segment(samples: NDArray[np.float32], at: int, rate: int) -> TranscriptSegment:

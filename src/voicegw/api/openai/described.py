@@ -99,7 +99,7 @@ _PERHAPS: Final = {
     "x-voicegw-first-audio-at": ("When the model gave the first audio, by the machine's monotonic clock.", _TEXT),
 }
 
-_PARAMETERS: Final = [
+PARAMETERS: Final = [
     {
         "name": "x-request-id",
         "in": "header",
@@ -115,6 +115,7 @@ _PARAMETERS: Final = [
         "example": "0",
     },
 ]
+"""Headers of a request that have a meaning on all routes that do work."""
 
 _AUDIO: Final = {
     each.content_type: {"schema": {"type": "string", "contentMediaType": each.content_type}} for each in FORMATS
@@ -158,6 +159,6 @@ def described_speech(input_chars: int) -> dict[str, Any]:
     return {
         "tags": ["audio"],
         "response_class": Response,
-        "openapi_extra": {"parameters": _PARAMETERS, "requestBody": {"required": True, "content": content}},
+        "openapi_extra": {"parameters": PARAMETERS, "requestBody": {"required": True, "content": content}},
         "responses": {200: spoken, **failures(400, 401, 404, 413, 415, 429, 500, 502, 503, 504)},
     }

@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of the events of ``/audio/speech``."""
+"""What the OpenAPI document says of events."""
 
 from __future__ import annotations
 
@@ -23,18 +23,15 @@ _KINDS: Final = (
         type={"const": "speech.audio.done"},
         usage=_object(input_tokens=_COUNT, output_tokens=_COUNT, total_tokens=_COUNT),
     ),
-    {"$ref": "#/components/schemas/ErrorBody"},
 )
 
-EVENT: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["data"],
-    "properties": {
-        "data": {
-            "type": "string",
-            "contentMediaType": "application/json",
-            "contentSchema": {"oneOf": [*_KINDS]},
-        },
-    },
-}
-"""One event, its name left out: there is none."""
+
+def described_event(*kinds: dict[str, Any]) -> dict[str, Any]:
+    """Describe one event, its name left out: there is none. What it holds is one of these, or an error."""
+    told = [*kinds, {"$ref": "#/components/schemas/ErrorBody"}]
+    data = {"type": "string", "contentMediaType": "application/json", "contentSchema": {"oneOf": told}}
+    return {"type": "object", "required": ["data"], "properties": {"data": data}}
+
+
+EVENT: Final = described_event(*_KINDS)
+"""One event of speech."""

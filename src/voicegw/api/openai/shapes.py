@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, Literal
 
 from voicegw.api.described import Shape
+from voicegw.api.openai.submitted import FORMATS as ANSWERS
 from voicegw.audio.format import FORMATS
 from voicegw.backend.manifest import ModelInfo, Parameter, VoiceInfo
 from voicegw.engine.pool import ModelPool
@@ -66,6 +67,7 @@ class ModelEntry(Shape):
     clones: bool | None = None
     speed: tuple[float, float] | None = None
     words: bool | None = None
+    options: tuple[str, ...] | None = None
     ipa: bool | None = None
     streaming: bool | None = None
     determinism: str | None = None
@@ -115,7 +117,8 @@ def _manifest(info: ModelInfo, input_chars: int) -> dict[str, Any]:
         **{name: getattr(info, name) for name in (*same, "licence", "revision")},
         "task": _TASKS.get(info.kind, info.kind),
         "voices": tuple(VoiceEntry(**voice_fields(voice)) for voice in info.voices),
-        "formats": tuple(each.name for each in FORMATS) if info.kind == "speech" else None,
+        "formats": _formats(info),
+        "options": info.options if info.kind == "transcription" else None,
         "parameters": tuple(_parameter(each) for each in info.parameters),
         "limits": LimitsEntry(
             input_chars=input_chars,
@@ -124,6 +127,10 @@ def _manifest(info: ModelInfo, input_chars: int) -> dict[str, Any]:
             needs_transcript=limits.needs_transcript,
         ),
     }
+
+
+def _formats(info: ModelInfo) -> tuple[str, ...] | None:
+    return {"speech": tuple(each.name for each in FORMATS), "transcription": ANSWERS["transcribe"]}.get(info.kind)
 
 
 def _parameter(parameter: Parameter) -> ParameterEntry:

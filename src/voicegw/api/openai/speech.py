@@ -16,7 +16,6 @@ from voicegw.api.openai.described import described_speech
 from voicegw.api.openai.spoken import SpeechResponse
 from voicegw.services.speech import SpeechService
 
-_YES = ("1", "true")
 _COUNT = re.compile(r"[0-9]{1,4}")
 
 
@@ -48,7 +47,7 @@ def answer(service: SpeechService, request: Request, fields: Mapping[str, Any]) 
         InvalidRequest: See :func:`voicegw.api.openai.asked.parse`.
     """
     parsed = parse(fields, request.state.request_id)
-    strict = parsed.strict or request.headers.get("x-voicegw-strict", "").lower() in _YES
+    strict = parsed.strict or body.strict_by_header(request)
     tenant, tries = getattr(request.state, "tenant", ""), _tries(request.headers.get("x-stainless-retry-count", ""))
     return SpeechResponse(
         service, replace(parsed, strict=strict, tenant=tenant, tries=tries, watch=request.state.exchange)
