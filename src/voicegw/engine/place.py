@@ -140,11 +140,7 @@ class Worker:
             failure = await self._life(load=load)
         except Exception as error:  # noqa: BLE001 - whatever ends a process, its place stays and tries again
             failure = f"the worker could not be run: {type(error).__name__}: {error}"
-        if self._worn or (self._spent and failure):
-            tell = log.warning if failure else log.info
-            tell("worker_renewed", model=self.spec.id, worker=self.name, why=failure or "worn")
-            self._set(ModelState.LOADING, failure or "")
-            self.restarts += failure is not None
+        if self._renewed(failure):
             return
         if failure is None:
             self._wanted.clear()
@@ -158,6 +154,16 @@ class Worker:
         await asyncio.sleep(pause)
         self.retry_at = None
         self.restarts += 1
+
+    def _renewed(self, failure: str | None) -> bool:
+        """Tell whether the end of a process was in the nature of its work, so that the next one starts at once."""
+        if not self._worn and not (self._spent and failure):
+            return False
+        tell = log.warning if failure else log.info
+        tell("worker_renewed", model=self.spec.id, worker=self.name, why=failure or "worn")
+        self._set(ModelState.LOADING, failure or "")
+        self.restarts += failure is not None
+        return True
 
     async def _life(self, *, load: bool) -> str | None:
         """Give why the process failed, or None when it was ended on purpose."""
@@ -220,19 +226,23 @@ class Worker:
             if await self._silent(link) or (loading and now - began > limits.load_s):
                 await process.dump_and_kill()
                 return f"loading took over {limits.load_s:g} s" if loading else "the worker hung and was replaced"
-            if self._idle(link, now):
-                self._set(ModelState.DRAINING, "idle")
-                return None
-            if self.state is ModelState.READY and wear.over():
-                self._worn = True
-                self._set(ModelState.DRAINING, "worn")
-            if self._worn and not link.load:
+            if self._retired(link, wear, now):
                 return None
             link.ping(now)
             with suppress(TimeoutError):
                 async with asyncio.timeout(RENEW_S if self._worn else tick):
                     await self._changed.wait()
         return f"the worker died{link.fault}{await process.death()}"
+
+    def _retired(self, link: Link, wear: Wear, now: float) -> bool:
+        """Tell whether the process may end: idle for long enough, or worn, with nothing to do; it gets no work then."""
+        if self._idle(link, now):
+            self._set(ModelState.DRAINING, "idle")
+            return True
+        if self.state is ModelState.READY and wear.over():
+            self._worn = True
+            self._set(ModelState.DRAINING, "worn")
+        return self._worn and not link.load
 
     async def _silent(self, link: Link) -> bool:
         most = self._limits.load_s if self.state is ModelState.LOADING else self._limits.hang_s
