@@ -6,18 +6,14 @@ import logging
 import os
 import pty
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 
-from tests.support.environments import ROOT
 from tests.support.server import program
 from voicegw.cli import main
-
-ADAPTERS = ROOT / "tests" / "support" / "adapters"
 
 Run = Callable[..., tuple[int, str, str]]
 """Takes the program's arguments; gives its exit status, standard output and standard error."""
@@ -28,15 +24,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Work in an empty folder, without variables of ours."""
     for name in [name for name in os.environ if name.upper().startswith("VOICEGW_")]:
         monkeypatch.delenv(name)
-    adapters = str(ADAPTERS)
-    monkeypatch.setattr(sys, "path", [each for each in sys.path if each != adapters])  # of other tests in this process
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(each for each in _python_path() if each != adapters))
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-def _python_path() -> list[str]:
-    return [each for each in os.environ.get("PYTHONPATH", "").split(os.pathsep) if each]
 
 
 @pytest.fixture(autouse=True)

@@ -58,6 +58,13 @@ def test_the_catalogue_names_every_backend_of_the_source_tree() -> None:
     assert set(CATALOGUE) == {path.parent.name for path in (ROOT / "backends").glob("*/pyproject.toml")}
 
 
+@pytest.fixture
+def _only_backends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Find no adapters that other tests of this process have put on its path."""
+    monkeypatch.setattr(sys, "path", [each for each in sys.path if Path(each).name != "adapters"])
+
+
+@pytest.mark.usefixtures("_only_backends")
 def test_backends(run: Run) -> None:
     status, out, _ = run("backends")
     head, *rows = out.splitlines()
@@ -96,6 +103,7 @@ def test_a_parameter_that_is_none(run: Run, written: str) -> None:
     assert "a parameter is written name=value" in err
 
 
+@pytest.mark.usefixtures("_only_backends")
 def test_checking_an_unknown_backend(run: Run) -> None:
     status, _, err = run("backends", "check", "nothing")
     assert (status, err) == (1, "voicegw: backend 'nothing' is not installed here; installed: espeak, tone\n")
